@@ -1,0 +1,100 @@
+# cmdsched: build, install, test.  CONTRIBUTING.md says what is used daily.
+# Variables: PG_CONFIG (which PostgreSQL), T (which test, see test/README.md).
+
+EXTENSION = cmdsched
+MODULE_big = cmdsched
+DATA = $(wildcard sql/cmdsched--*.sql)
+HEADERS = $(wildcard src/cmdsched.h)
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+
+# WERROR= builds with a compiler that warns of what ours do not know yet.
+WERROR = -Werror
+PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
+PG_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) \
+	-Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
+	-Wno-declaration-after-statement
+
+# From 16 on PGXS hides all symbols but those marked PGDLLEXPORT.  The headers
+# of 15 do not mark what must be seen, so there everything is.
+
+# No bitcode: nothing here is worth inlining into compiled queries, and it
+# would need clang.
+override with_llvm = no
+
+REGRESS = $(basename $(notdir $(sort $(wildcard test/sql/*.sql))))
+ISOLATION = $(basename $(notdir $(sort $(wildcard test/isolation/specs/*.spec))))
+
+# pg_regress of 15 wants expected/ beside sql/, later ones want it here: a
+# folder of links serves both.  That of the isolation tests is beside specs/.
+REGRESS_PREP = tmp_check/expected
+REGRESS_OPTS = --inputdir=tmp_check --load-extension=$(EXTENSION)
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION) \
+	$(if $(filter 15,$(MAJORVERSION)),,--expecteddir=test/isolation)
+
+# The kind of server that objects were built for, so that another rebuilds
+# them.
+BUILT_FOR = .built-for
+EXTRA_CLEAN = $(BUILT_FOR) $(OBJS:.o=.d)
+
+ifndef PG_CONFIG
+PG_CONFIG := $(or $(shell command -v pg_config),$(lastword $(wildcard /usr/lib/postgresql/*/bin/pg_config)))
+endif
+
+# These need no PostgreSQL to begin with, and PGXS has a "check" of its own:
+# it is read for all other targets only.
+OURS = test demo bench ready format check check-format check-layers check-symbols check-version
+
+ifneq ($(filter $(OURS),$(MAKECMDGOALS)),)
+
+.PHONY: $(MAKECMDGOALS)
+.NOTPARALLEL:
+
+test: ready
+	@PG_CONFIG='$(PG_CONFIG)' test/run $(T)
+
+demo: ready
+	@PG_CONFIG='$(PG_CONFIG)' test/demo/run
+
+bench: ready
+	@PG_CONFIG='$(PG_CONFIG)' test/bench/run
+
+# Everything installed that these three need, cmdsched included.
+ready:
+	@PG_CONFIG='$(PG_CONFIG)' bash -euo pipefail -c '. test/server.sh; install_missing; build_and_install'
+
+format:
+	@test/check reformat
+
+check:
+	@test/check format layers version
+	@$(MAKE) --no-print-directory check-symbols
+
+check-format check-layers check-version:
+	@test/check $(@:check-%=%)
+
+check-symbols:
+	@$(MAKE) --no-print-directory all
+	@test/check symbols
+
+# Targets of PGXS that are asked for in the same breath.
+$(filter-out $(OURS),$(MAKECMDGOALS)):
+	@$(MAKE) --no-print-directory $@
+
+else
+
+PGXS := $(if $(PG_CONFIG),$(shell $(PG_CONFIG) --pgxs))
+ifeq ($(wildcard $(PGXS)),)
+$(error PostgreSQL's files for building extensions were not found: install postgresql-server-dev-NN, or set PG_CONFIG)
+endif
+include $(PGXS)
+
+$(shell echo '$(VERSION) $(includedir_server)' | cmp -s - $(BUILT_FOR) || echo '$(VERSION) $(includedir_server)' >$(BUILT_FOR))
+$(OBJS): Makefile $(BUILT_FOR)
+-include $(OBJS:.o=.d)
+
+tmp_check/expected:
+	mkdir -p tmp_check
+	ln -sfn ../test/sql tmp_check/sql
+	ln -sfn ../expected tmp_check/expected
+
+endif

@@ -1,0 +1,290 @@
+/* sql/cmdsched--1.0.sql */
+\echo Use "CREATE EXTENSION cmdsched" to load this file. \quit
+
+CREATE SCHEMA cmdsched;
+COMMENT ON SCHEMA cmdsched IS 'Commands that run at their time. Grant USAGE on it to the roles that may schedule.';
+
+-- ---------------------------------------------------------------------------
+-- Tables.  The C code knows the columns by their numbers: see
+-- src/command/command.h before changing their order.
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE cmdsched.scheduled_commands (
+    schedule_id text COLLATE "C" NOT NULL,
+    command_type text COLLATE "C" NOT NULL,
+    command_module text COLLATE "C" NOT NULL DEFAULT '',
+    command_data jsonb NOT NULL,
+    execute_at timestamptz NOT NULL,
+    status text COLLATE "C" NOT NULL DEFAULT 'pending',
+    created_at timestamptz NOT NULL,
+    metadata jsonb,
+    scheduled_by oid NOT NULL,
+    attempts smallint NOT NULL DEFAULT 0,
+    last_error jsonb,
+    scheduled_by_name name NOT NULL,
+    due_at timestamptz NOT NULL,
+    CONSTRAINT scheduled_commands_pkey PRIMARY KEY (schedule_id, scheduled_by),
+    CONSTRAINT scheduled_commands_status_check CHECK (status IN ('pending', 'held', 'failed'))
+) WITH (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 50000,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 100000,
+    vacuum_truncate = off
+);
+CREATE INDEX scheduled_commands_due ON cmdsched.scheduled_commands (scheduled_by, due_at, schedule_id);
+CREATE INDEX scheduled_commands_parked ON cmdsched.scheduled_commands (command_type, command_module) WHERE due_at = 'infinity';
+
+COMMENT ON TABLE cmdsched.scheduled_commands IS 'What is still to be done or needs attention; a command that has run is gone. Each role sees what it, or a role whose privileges it has, scheduled. Writing goes through the functions of this schema.';
+COMMENT ON COLUMN cmdsched.scheduled_commands.schedule_id IS 'The caller''s own, or a generated ULID; unique together with scheduled_by';
+COMMENT ON COLUMN cmdsched.scheduled_commands.command_type IS 'Which handler is to be called';
+COMMENT ON COLUMN cmdsched.scheduled_commands.command_module IS 'Name space of the command type';
+COMMENT ON COLUMN cmdsched.scheduled_commands.command_data IS 'What the handler is given';
+COMMENT ON COLUMN cmdsched.scheduled_commands.execute_at IS 'When the next attempt is due; a retry moves it';
+COMMENT ON COLUMN cmdsched.scheduled_commands.status IS 'pending: will run at execute_at; held: waits until somebody acts, see last_error; failed: all attempts used up';
+COMMENT ON COLUMN cmdsched.scheduled_commands.created_at IS 'When schedule() was called';
+COMMENT ON COLUMN cmdsched.scheduled_commands.metadata IS 'Context for people and tools; correlation_id and causation_id are inherited by what a handler schedules';
+COMMENT ON COLUMN cmdsched.scheduled_commands.scheduled_by IS 'The role that scheduled it and as which it runs';
+COMMENT ON COLUMN cmdsched.scheduled_commands.attempts IS 'Failed attempts so far';
+COMMENT ON COLUMN cmdsched.scheduled_commands.last_error IS 'Why the last attempt failed or the command is held: sqlstate, message, detail, context, at';
+COMMENT ON COLUMN cmdsched.scheduled_commands.scheduled_by_name IS 'Name of scheduled_by at that time, since oids do not survive a dump';
+COMMENT ON COLUMN cmdsched.scheduled_commands.due_at IS 'Where the workers look: execute_at, but never before the row was written; infinity while no worker is to run it';
+
+CREATE TABLE cmdsched.handlers (
+    command_type text COLLATE "C" NOT NULL,
+    command_module text COLLATE "C" NOT NULL DEFAULT '',
+    handler text COLLATE "C",
+    owner oid NOT NULL,
+    max_attempts integer NOT NULL DEFAULT 10,
+    backoff interval NOT NULL DEFAULT '1 second',
+    max_backoff interval NOT NULL DEFAULT '1 hour',
+    timeout interval,
+    history text COLLATE "C" NOT NULL DEFAULT 'failures',
+    external boolean NOT NULL DEFAULT false,
+    paused boolean NOT NULL DEFAULT false,
+    CONSTRAINT handlers_pkey PRIMARY KEY (command_type, command_module),
+    CONSTRAINT handlers_history_check CHECK (history IN ('none', 'failures', 'all')),
+    CONSTRAINT handlers_external_check CHECK (external = (handler IS NULL))
+);
+COMMENT ON TABLE cmdsched.handlers IS 'Which function is called for a command type, and how often it is tried.';
+COMMENT ON COLUMN cmdsched.handlers.command_type IS 'The command type it handles';
+COMMENT ON COLUMN cmdsched.handlers.command_module IS 'Name space of the command type';
+COMMENT ON COLUMN cmdsched.handlers.handler IS 'Signature of the function or procedure; NULL for an external handler';
+COMMENT ON COLUMN cmdsched.handlers.owner IS 'The role that registered it';
+COMMENT ON COLUMN cmdsched.handlers.max_attempts IS 'After so many failed attempts a command is failed';
+COMMENT ON COLUMN cmdsched.handlers.backoff IS 'Wait after the first failed attempt; doubled after each further one';
+COMMENT ON COLUMN cmdsched.handlers.max_backoff IS 'Longest wait between two attempts';
+COMMENT ON COLUMN cmdsched.handlers.timeout IS 'Longest time one attempt may run; NULL: no limit';
+COMMENT ON COLUMN cmdsched.handlers.history IS 'What the command history keeps of this type: none, failures or all';
+COMMENT ON COLUMN cmdsched.handlers.external IS 'Commands of this type are for an application outside the database; no worker runs them';
+COMMENT ON COLUMN cmdsched.handlers.paused IS 'Commands of this type wait until it is registered again, not paused';
+
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.scheduled_commands', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.handlers', '');
+
+ALTER TABLE cmdsched.scheduled_commands ENABLE ROW LEVEL SECURITY;
+CREATE POLICY scheduled_by_me ON cmdsched.scheduled_commands FOR SELECT TO PUBLIC
+    USING (pg_catalog.pg_has_role(scheduled_by, 'USAGE'));
+COMMENT ON POLICY scheduled_by_me ON cmdsched.scheduled_commands IS 'Commands that the reader, or a role whose privileges the reader has, scheduled';
+
+REVOKE ALL ON TABLE cmdsched.scheduled_commands, cmdsched.handlers FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.scheduled_commands, cmdsched.handlers TO PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Handlers
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.register_handler(
+    command_type text,
+    handler regprocedure,
+    command_module text DEFAULT '',
+    max_attempts integer DEFAULT 10,
+    backoff interval DEFAULT '1 second',
+    max_backoff interval DEFAULT '1 hour',
+    timeout interval DEFAULT NULL,
+    history text DEFAULT 'failures',
+    external boolean DEFAULT false,
+    paused boolean DEFAULT false
+) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_register_handler';
+COMMENT ON FUNCTION cmdsched.register_handler(text, regprocedure, text, integer, interval, interval, interval, text, boolean, boolean) IS 'Makes a function (jsonb), (jsonb, jsonb) or (cmdsched.scheduled_commands) the handler of a command type, in place of an earlier one. The caller owns the function or is a superuser. Commands held for want of this handler become pending.';
+REVOKE ALL ON FUNCTION cmdsched.register_handler(text, regprocedure, text, integer, interval, interval, interval, text, boolean, boolean) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.unregister_handler(command_type text, command_module text DEFAULT '') RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_unregister_handler';
+COMMENT ON FUNCTION cmdsched.unregister_handler(text, text) IS 'Removes the handler of a command type; its commands are held when they become due. False if there was none.';
+REVOKE ALL ON FUNCTION cmdsched.unregister_handler(text, text) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Scheduling
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.schedule(
+    command_type text,
+    command_data jsonb DEFAULT '{}',
+    execute_at timestamptz DEFAULT pg_catalog.now(),
+    metadata jsonb DEFAULT NULL,
+    schedule_id text DEFAULT NULL,
+    command_module text DEFAULT '',
+    on_conflict text DEFAULT 'keep'
+) RETURNS text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_schedule';
+COMMENT ON FUNCTION cmdsched.schedule(text, jsonb, timestamptz, jsonb, text, text, text) IS 'Says, in this transaction, that a command is to run at execute_at (the past means now), as the current user. Returns its schedule_id. If that schedule_id is already waiting: keep leaves it as it is, replace takes the new command and time, error raises 23505.';
+
+CREATE FUNCTION cmdsched.schedule_in(
+    command_type text,
+    command_data jsonb,
+    delay interval,
+    metadata jsonb DEFAULT NULL,
+    schedule_id text DEFAULT NULL,
+    command_module text DEFAULT '',
+    on_conflict text DEFAULT 'keep'
+) RETURNS text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_schedule_in';
+COMMENT ON FUNCTION cmdsched.schedule_in(text, jsonb, interval, jsonb, text, text, text) IS 'As cmdsched.schedule(), at now() + delay.';
+
+CREATE FUNCTION cmdsched.get(schedule_id text) RETURNS cmdsched.scheduled_commands
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT c
+      FROM cmdsched.scheduled_commands AS c
+     WHERE c.schedule_id = get.schedule_id
+     ORDER BY c.scheduled_by = (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user) DESC, c.scheduled_by
+     LIMIT 1;
+END;
+COMMENT ON FUNCTION cmdsched.get(text) IS 'The command with this schedule_id, the caller''s own first; NULL where the caller can see none.';
+
+CREATE FUNCTION cmdsched.cancel(schedule_id text) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_cancel';
+COMMENT ON FUNCTION cmdsched.cancel(text) IS 'True: it was waiting and will never run. False: not found, or already executed. Waits for the outcome of a running attempt.';
+
+CREATE FUNCTION cmdsched.reschedule(schedule_id text, execute_at timestamptz) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_reschedule';
+COMMENT ON FUNCTION cmdsched.reschedule(text, timestamptz) IS 'Gives a pending command another time. False: no such pending command.';
+
+CREATE FUNCTION cmdsched.retry(schedule_id text) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_retry';
+COMMENT ON FUNCTION cmdsched.retry(text) IS 'Puts a failed or held command back to pending, due now, with all its attempts before it. False: no such failed or held command.';
+
+CREATE FUNCTION cmdsched.schedule_on_change() RETURNS trigger
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_schedule_on_change';
+COMMENT ON FUNCTION cmdsched.schedule_on_change() IS 'AFTER INSERT OR UPDATE row trigger: schedules a command of the type of the first argument, with the row as command_data, the interval of the second argument from now, or from the timestamptz column that the third argument names (NULL in it: nothing).';
+
+-- ---------------------------------------------------------------------------
+-- Dispatch by hand
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.get_due_commands(max_commands integer DEFAULT NULL) RETURNS SETOF cmdsched.scheduled_commands
+LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT d.*
+      FROM pg_catalog.pg_roles AS r
+     CROSS JOIN LATERAL (
+           (SELECT c.* FROM cmdsched.scheduled_commands AS c
+             WHERE c.scheduled_by = r.oid AND c.due_at <= (SELECT pg_catalog.clock_timestamp()) AND c.status = 'pending'
+             ORDER BY c.due_at, c.schedule_id
+             LIMIT get_due_commands.max_commands)
+           UNION ALL
+           (SELECT c.* FROM cmdsched.scheduled_commands AS c
+             WHERE c.scheduled_by = r.oid AND c.due_at = 'infinity' AND c.status = 'pending'
+               AND c.execute_at <= (SELECT pg_catalog.clock_timestamp()))
+           ) AS d
+     WHERE pg_catalog.pg_has_role(r.oid, 'USAGE')
+     ORDER BY d.execute_at, d.schedule_id
+     LIMIT get_due_commands.max_commands;
+END;
+COMMENT ON FUNCTION cmdsched.get_due_commands(integer) IS 'The pending commands that the caller can see and that are due, by execute_at; at most max_commands. A plain read: nothing is claimed.';
+
+CREATE FUNCTION cmdsched.delete_executed(schedule_id text) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_delete_executed';
+COMMENT ON FUNCTION cmdsched.delete_executed(text) IS 'Removes a command that the caller has carried out itself; no error if it is gone.';
+
+CREATE FUNCTION cmdsched.process_due_commands(max_commands integer DEFAULT NULL) RETURNS integer
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_process_due_commands';
+COMMENT ON FUNCTION cmdsched.process_due_commands(integer) IS 'Runs the caller''s own due commands, oldest first and at most max_commands, in this transaction, each in a subtransaction. A failed one is recorded and does not stop the rest. Returns how many succeeded.';
+
+-- ---------------------------------------------------------------------------
+-- The worker
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.start() RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_start';
+COMMENT ON FUNCTION cmdsched.start() IS 'Starts the scheduler of this database. False if it was running already.';
+REVOKE ALL ON FUNCTION cmdsched.start() FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.stop(timeout interval DEFAULT '5 seconds') RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_stop';
+COMMENT ON FUNCTION cmdsched.stop(interval) IS 'Stops the workers of this database until cmdsched.start() or the next server start: running commands may finish within the timeout, then they are cancelled. False if none ran.';
+REVOKE ALL ON FUNCTION cmdsched.stop(interval) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.trigger() RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_trigger';
+COMMENT ON FUNCTION cmdsched.trigger() IS 'Wakes the scheduler of this database now, and again when this transaction commits, to look at everything. NOTIFY cmdsched does the same at commit.';
+
+CREATE FUNCTION cmdsched.run_once() RETURNS integer
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_run_once';
+COMMENT ON FUNCTION cmdsched.run_once() IS 'One cycle of a worker in this session and transaction: runs all of the caller''s own commands that are due. Returns how many succeeded.';
+
+CREATE FUNCTION cmdsched.list_workers(
+    OUT pid integer,
+    OUT kind text,
+    OUT role name,
+    OUT state text,
+    OUT since timestamptz,
+    OUT commands_run bigint,
+    OUT schedule_id text
+) RETURNS SETOF record
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_list_workers';
+COMMENT ON FUNCTION cmdsched.list_workers() IS 'What the view cmdsched.workers shows.';
+
+CREATE VIEW cmdsched.workers AS
+    SELECT w.pid, w.kind, w.role, w.state, w.since, w.commands_run, w.schedule_id
+      FROM cmdsched.list_workers() AS w;
+COMMENT ON VIEW cmdsched.workers IS 'The launcher of this server and the scheduler and executors of this database. schedule_id is the command being run, where the reader may see it.';
+COMMENT ON COLUMN cmdsched.workers.kind IS 'launcher, scheduler or executor';
+COMMENT ON COLUMN cmdsched.workers.role IS 'The role that an executor is connected as';
+COMMENT ON COLUMN cmdsched.workers.state IS 'starting, idle, running or stopping';
+COMMENT ON COLUMN cmdsched.workers.since IS 'Since when it is in this state';
+COMMENT ON COLUMN cmdsched.workers.commands_run IS 'Attempts an executor has made since it started';
+REVOKE ALL ON TABLE cmdsched.workers FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.workers TO PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Inside a handler
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.current_command() RETURNS cmdsched.scheduled_commands
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cmdsched_current_command';
+COMMENT ON FUNCTION cmdsched.current_command() IS 'The command being run, NULL outside a handler.';
+
+CREATE FUNCTION cmdsched.snooze(delay interval) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cmdsched_snooze';
+COMMENT ON FUNCTION cmdsched.snooze(interval) IS 'Inside a handler: ends this attempt, rolls its effects back and runs the command again after the delay. The attempt does not count.';
+
+CREATE FUNCTION cmdsched.abandon(reason text) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cmdsched_abandon';
+COMMENT ON FUNCTION cmdsched.abandon(text) IS 'Inside a handler: ends this attempt, rolls its effects back and does not try again; the command is failed, for this reason.';
+
+-- A launcher that finds this database without the extension does not look
+-- again unless it is told.
+SELECT cmdsched.trigger();

@@ -1,0 +1,780 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.c
+ *	  The SQL-callable functions: check the arguments, call down, return.
+ *
+ * IDENTIFICATION
+ *	  src/api/api.c
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "command/command_store.h"
+#include "command/handler_store.h"
+#include "command/invoke.h"
+#include "command/schedule_id.h"
+#include "compat.h"
+#include "settings.h"
+#include "worker/control.h"
+#include "worker/dispatch.h"
+#include "worker/wakeup.h"
+
+PG_FUNCTION_INFO_V1(cmdsched_register_handler);
+PG_FUNCTION_INFO_V1(cmdsched_unregister_handler);
+PG_FUNCTION_INFO_V1(cmdsched_schedule);
+PG_FUNCTION_INFO_V1(cmdsched_schedule_in);
+PG_FUNCTION_INFO_V1(cmdsched_cancel);
+PG_FUNCTION_INFO_V1(cmdsched_reschedule);
+PG_FUNCTION_INFO_V1(cmdsched_retry);
+PG_FUNCTION_INFO_V1(cmdsched_schedule_on_change);
+PG_FUNCTION_INFO_V1(cmdsched_delete_executed);
+PG_FUNCTION_INFO_V1(cmdsched_process_due_commands);
+PG_FUNCTION_INFO_V1(cmdsched_run_once);
+PG_FUNCTION_INFO_V1(cmdsched_start);
+PG_FUNCTION_INFO_V1(cmdsched_stop);
+PG_FUNCTION_INFO_V1(cmdsched_trigger);
+PG_FUNCTION_INFO_V1(cmdsched_current_command);
+PG_FUNCTION_INFO_V1(cmdsched_snooze);
+PG_FUNCTION_INFO_V1(cmdsched_abandon);
+
+/* ------------------------------------------------------------------------
+ * Arguments
+ * ------------------------------------------------------------------------
+ */
+
+static void
+check_not_null(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("%s must not be null", name),
+				errhint("Give it a value, or leave the argument out where it "
+						"has a default."));
+}
+
+static void
+check_length(text *value, const char *name, bool may_be_empty)
+{
+	Size length = VARSIZE_ANY_EXHDR(value);
+
+	if (length > CMDSCHED_MAX_NAME || (length == 0 && !may_be_empty))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				length == 0 ? errmsg("%s must not be empty", name)
+							: errmsg("%s is too long", name),
+				errhint("It may have up to %d bytes.", CMDSCHED_MAX_NAME));
+}
+
+static text *
+get_name(FunctionCallInfo fcinfo, int n, const char *name, bool may_be_empty)
+{
+	text *value;
+
+	check_not_null(fcinfo, n, name);
+	value = PG_GETARG_TEXT_PP(n);
+	check_length(value, name, may_be_empty);
+	return value;
+}
+
+static void
+check_size(Datum value, const char *name)
+{
+	Size size = toast_raw_datum_size(value) - VARHDRSZ;
+	Size limit = (Size) cmdsched_max_command_size * 1024;
+
+	if (size > limit)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("%s has %zu bytes, more than the %zu allowed",
+					   name,
+					   size,
+					   limit),
+				errhint("Store the data in a table and schedule its key, or "
+						"raise cmdsched.max_command_size."));
+}
+
+static TimestampTz
+get_moment(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	TimestampTz at;
+
+	check_not_null(fcinfo, n, name);
+	at = PG_GETARG_TIMESTAMPTZ(n);
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("%s must be finite", name),
+				errhint("Use now() for a command that is to run at once."));
+	return at;
+}
+
+static void
+check_span(const Interval *span, const char *name)
+{
+	Interval zero = {0};
+
+	if (INTERVAL_NOT_FINITE(span) ||
+		DatumGetInt32(DirectFunctionCall2(interval_cmp,
+										  IntervalPGetDatum(span),
+										  IntervalPGetDatum(&zero))) < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("%s must be a finite interval and not negative", name),
+				errhint("A command that is to run at once has the interval "
+						"'0'."));
+}
+
+static Interval *
+get_span(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	Interval *span;
+
+	check_not_null(fcinfo, n, name);
+	span = PG_GETARG_INTERVAL_P(n);
+	check_span(span, name);
+	return span;
+}
+
+/* In the session's time zone: '1 day' may have 23 or 25 hours. */
+static TimestampTz
+add_span(TimestampTz at, const Interval *span)
+{
+	return DatumGetTimestampTz(
+		DirectFunctionCall2(timestamptz_pl_interval,
+							TimestampTzGetDatum(at),
+							IntervalPGetDatum(span)));
+}
+
+static OnConflict
+get_on_conflict(FunctionCallInfo fcinfo, int n)
+{
+	char *value;
+
+	check_not_null(fcinfo, n, "on_conflict");
+	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (strcmp(value, "keep") == 0)
+		return ON_CONFLICT_KEEP;
+	if (strcmp(value, "replace") == 0)
+		return ON_CONFLICT_REPLACE;
+	if (strcmp(value, "error") == 0)
+		return ON_CONFLICT_ERROR;
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("invalid value for on_conflict: \"%s\"", value),
+			errhint("Available values: keep, replace, error."));
+}
+
+static void
+prevent_on_standby(const char *function_name)
+{
+	PreventCommandIfReadOnly(function_name);
+	PreventCommandIfParallelMode(function_name);
+}
+
+/* ------------------------------------------------------------------------
+ * Handlers
+ * ------------------------------------------------------------------------
+ */
+
+static void
+check_max_attempts(int max_attempts)
+{
+	if (max_attempts < 1 || max_attempts > PG_INT16_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("max_attempts must be from 1 to %d", PG_INT16_MAX),
+				errhint("1 means that a failed command is not tried again."));
+}
+
+static void
+check_history(text *history)
+{
+	char *value = text_to_cstring(history);
+
+	if (strcmp(value, "none") != 0 && strcmp(value, "failures") != 0 &&
+		strcmp(value, "all") != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for history: \"%s\"", value),
+				errhint("Available values: none, failures, all."));
+}
+
+static void
+check_handler_argument(FunctionCallInfo fcinfo,
+					   HandlerRegistration *registration)
+{
+	check_not_null(fcinfo, 8, "external");
+	if (!PG_GETARG_BOOL(8))
+	{
+		check_not_null(fcinfo, 1, "handler");
+		registration->function = PG_GETARG_OID(1);
+		cmdsched_handler_check_function(registration->function);
+	}
+	else if (!PG_ARGISNULL(1))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("an external handler has no function"),
+				errhint("Use NULL for the handler, or external => false."));
+}
+
+static void
+note_released(Oid role, TimestampTz due_at, void *arg)
+{
+	cmdsched_wakeup_note(role, due_at);
+}
+
+Datum
+cmdsched_register_handler(PG_FUNCTION_ARGS)
+{
+	HandlerRegistration registration = {0};
+
+	prevent_on_standby("cmdsched.register_handler()");
+	registration.command_type = get_name(fcinfo, 0, "command_type", false);
+	registration.command_module = get_name(fcinfo, 2, "command_module", true);
+	check_not_null(fcinfo, 3, "max_attempts");
+	registration.max_attempts = PG_GETARG_INT32(3);
+	check_max_attempts(registration.max_attempts);
+	registration.backoff = get_span(fcinfo, 4, "backoff");
+	registration.max_backoff = get_span(fcinfo, 5, "max_backoff");
+	if (!PG_ARGISNULL(6))
+		registration.timeout = get_span(fcinfo, 6, "timeout");
+	check_not_null(fcinfo, 7, "history");
+	registration.history = PG_GETARG_TEXT_PP(7);
+	check_history(registration.history);
+	check_not_null(fcinfo, 9, "paused");
+	registration.paused = PG_GETARG_BOOL(9);
+	check_handler_argument(fcinfo, &registration);
+
+	cmdsched_handler_register(&registration);
+	if (!registration.paused && OidIsValid(registration.function))
+		cmdsched_command_release(registration.command_type,
+								 registration.command_module,
+								 GetCurrentTimestamp(),
+								 note_released,
+								 NULL);
+	PG_RETURN_VOID();
+}
+
+Datum
+cmdsched_unregister_handler(PG_FUNCTION_ARGS)
+{
+	prevent_on_standby("cmdsched.unregister_handler()");
+	PG_RETURN_BOOL(cmdsched_handler_unregister(
+		get_name(fcinfo, 0, "command_type", false),
+		get_name(fcinfo, 1, "command_module", true)));
+}
+
+/* ------------------------------------------------------------------------
+ * Scheduling
+ * ------------------------------------------------------------------------
+ */
+
+static void
+check_handler(const Command *command)
+{
+	Handler *handler =
+		cmdsched_handler_find(command->command_type, command->command_module);
+
+	if (handler->problem.sqlerrcode != 0)
+		ereport(ERROR,
+				errcode(handler->problem.sqlerrcode),
+				errmsg("%s", handler->problem.message),
+				handler->hint ? errhint("%s", handler->hint) : 0);
+}
+
+/* Before 17 no worker can connect as a role that may not log in. */
+static void
+check_role_may_log_in(Oid role)
+{
+	HeapTuple tuple;
+	bool may_log_in;
+
+	if (CMDSCHED_CAN_BYPASS_ROLELOGINCHECK)
+		return;
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	may_log_in = HeapTupleIsValid(tuple) &&
+				 ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	if (!may_log_in)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				errmsg("role \"%s\" is not permitted to log in",
+					   GetUserNameFromId(role, true)),
+				errhint("Commands run as the role that schedules them, in a "
+						"process that logs in as it. Schedule as another "
+						"role, or use ALTER ROLE ... LOGIN."));
+}
+
+static void
+push_string(JsonbParseState **state, const char *key, JsonbValue *value)
+{
+	JsonbValue k = {.type = jbvString};
+
+	k.val.string.val = unconstify(char *, key);
+	k.val.string.len = strlen(key);
+	pushJsonbValue(state, WJB_KEY, &k);
+	pushJsonbValue(state, WJB_VALUE, value);
+}
+
+/*
+ * What a handler schedules inherits the correlation_id of its command, and
+ * has that command as its cause.  What the caller says comes first.
+ */
+static void
+inherit_metadata(Command *command)
+{
+	const Command *cause = cmdsched_attempt_command();
+	JsonbParseState *state = NULL;
+	JsonbValue cause_id = {.type = jbvString};
+	JsonbValue *correlation_id = NULL;
+	JsonbValue buffer;
+	Datum inherited;
+
+	if (cause->has_metadata)
+	{
+		Jsonb *metadata = DatumGetJsonbP(cause->metadata);
+
+		if (JB_ROOT_IS_OBJECT(metadata))
+			correlation_id = getKeyJsonValueFromContainer(
+				&metadata->root, "correlation_id", 14, &buffer);
+	}
+	cause_id.val.string.val = VARDATA_ANY(cause->schedule_id);
+	cause_id.val.string.len = VARSIZE_ANY_EXHDR(cause->schedule_id);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_string(&state, "causation_id", &cause_id);
+	if (correlation_id != NULL && correlation_id->type == jbvString)
+		push_string(&state, "correlation_id", correlation_id);
+	inherited = JsonbPGetDatum(
+		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+
+	if (!command->has_metadata)
+		command->metadata = inherited;
+	else if (JB_ROOT_IS_OBJECT(DatumGetJsonbP(command->metadata)))
+		command->metadata =
+			DirectFunctionCall2(jsonb_concat, inherited, command->metadata);
+	command->has_metadata = true;
+}
+
+static void
+insert_under_own_id(const Command *command,
+					TimestampTz now,
+					OnConflict on_conflict)
+{
+	CommandKey key = {.schedule_id = command->schedule_id,
+					  .scheduled_by = command->scheduled_by};
+
+	/* See find_command(). */
+	if (!cmdsched_attempt_is_running() &&
+		cmdsched_handler_find(command->command_type, command->command_module)
+			->is_procedure)
+		(void) cmdsched_command_lock(&key, false);
+	if (!cmdsched_command_insert(command, now, on_conflict) &&
+		on_conflict == ON_CONFLICT_ERROR)
+		ereport(ERROR,
+				errcode(ERRCODE_UNIQUE_VIOLATION),
+				errmsg("a command with schedule_id \"%s\" is waiting already",
+					   text_to_cstring(command->schedule_id)),
+				errhint("Use on_conflict => 'keep' or 'replace', or another "
+						"schedule_id."));
+}
+
+/* Write the command down; returns its schedule_id. */
+static text *
+schedule_command(Command *command, OnConflict on_conflict)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Oid role = GetUserId();
+
+	check_handler(command);
+	check_role_may_log_in(role);
+	if (cmdsched_attempt_is_running())
+		inherit_metadata(command);
+	command->scheduled_by = role;
+	command->scheduled_by_name = GetUserNameFromId(role, false);
+	command->due_at = Max(command->execute_at, now);
+
+	if (command->schedule_id == NULL)
+	{
+		command->schedule_id = cmdsched_schedule_id_generate(now);
+		cmdsched_command_insert_new(command, now);
+	}
+	else
+		insert_under_own_id(command, now, on_conflict);
+	cmdsched_wakeup_note(role, command->due_at);
+	cmdsched_control_warn_without_worker();
+	return command->schedule_id;
+}
+
+/* schedule() and schedule_in() have their arguments in the same places. */
+static text *
+schedule_with_arguments(FunctionCallInfo fcinfo, TimestampTz execute_at)
+{
+	Command command = {0};
+
+	command.command_type = get_name(fcinfo, 0, "command_type", false);
+	check_not_null(fcinfo, 1, "command_data");
+	command.command_data = PG_GETARG_DATUM(1);
+	check_size(command.command_data, "command_data");
+	command.execute_at = execute_at;
+	command.has_metadata = !PG_ARGISNULL(3);
+	if (command.has_metadata)
+	{
+		command.metadata = PG_GETARG_DATUM(3);
+		check_size(command.metadata, "metadata");
+	}
+	if (!PG_ARGISNULL(4))
+		command.schedule_id = get_name(fcinfo, 4, "schedule_id", false);
+	command.command_module = get_name(fcinfo, 5, "command_module", true);
+	return schedule_command(&command, get_on_conflict(fcinfo, 6));
+}
+
+Datum
+cmdsched_schedule(PG_FUNCTION_ARGS)
+{
+	prevent_on_standby("cmdsched.schedule()");
+	PG_RETURN_TEXT_P(schedule_with_arguments(
+		fcinfo, get_moment(fcinfo, 2, "execute_at")));
+}
+
+Datum
+cmdsched_schedule_in(PG_FUNCTION_ARGS)
+{
+	Interval *delay;
+
+	prevent_on_standby("cmdsched.schedule_in()");
+	delay = get_span(fcinfo, 2, "delay");
+	PG_RETURN_TEXT_P(schedule_with_arguments(
+		fcinfo, add_span(GetCurrentTransactionStartTimestamp(), delay)));
+}
+
+/*
+ * Find the command that the caller means.  One whose handler is a procedure
+ * may be running without a lock on its row: then this waits for it.
+ */
+static bool
+find_command(FunctionCallInfo fcinfo, CommandKey *key)
+{
+	text *schedule_id = get_name(fcinfo, 0, "schedule_id", false);
+	text *command_type;
+	text *command_module;
+
+	if (!cmdsched_command_find(
+			schedule_id, GetUserId(), key, &command_type, &command_module))
+		return false;
+	if (cmdsched_handler_find(command_type, command_module)->is_procedure)
+		(void) cmdsched_command_lock(key, false);
+	return true;
+}
+
+static bool
+delete_command(FunctionCallInfo fcinfo)
+{
+	CommandKey key;
+	TimestampTz due_at;
+
+	if (!find_command(fcinfo, &key) ||
+		!cmdsched_command_delete(&key, &due_at))
+		return false;
+	/* If this is rolled back, it is due as before. */
+	cmdsched_wakeup_note(key.scheduled_by, due_at);
+	return true;
+}
+
+Datum
+cmdsched_cancel(PG_FUNCTION_ARGS)
+{
+	prevent_on_standby("cmdsched.cancel()");
+	PG_RETURN_BOOL(delete_command(fcinfo));
+}
+
+Datum
+cmdsched_delete_executed(PG_FUNCTION_ARGS)
+{
+	prevent_on_standby("cmdsched.delete_executed()");
+	(void) delete_command(fcinfo);
+	PG_RETURN_VOID();
+}
+
+Datum
+cmdsched_reschedule(PG_FUNCTION_ARGS)
+{
+	TimestampTz execute_at;
+	TimestampTz due_at;
+	CommandKey key;
+
+	prevent_on_standby("cmdsched.reschedule()");
+	execute_at = get_moment(fcinfo, 1, "execute_at");
+	if (!find_command(fcinfo, &key) ||
+		!cmdsched_command_reschedule(
+			&key, execute_at, GetCurrentTimestamp(), &due_at))
+		PG_RETURN_BOOL(false);
+	cmdsched_wakeup_note(key.scheduled_by, due_at);
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+cmdsched_retry(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	CommandKey key;
+
+	prevent_on_standby("cmdsched.retry()");
+	if (!find_command(fcinfo, &key) || !cmdsched_command_retry(&key, now))
+		PG_RETURN_BOOL(false);
+	cmdsched_wakeup_note(key.scheduled_by, now);
+	PG_RETURN_BOOL(true);
+}
+
+/* ------------------------------------------------------------------------
+ * The trigger
+ * ------------------------------------------------------------------------
+ */
+
+static void
+check_trigger_call(FunctionCallInfo fcinfo)
+{
+	TriggerData *data;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("cmdsched.schedule_on_change() was not called as a "
+					   "trigger"),
+				errhint("Use it in CREATE TRIGGER ... EXECUTE FUNCTION."));
+	data = (TriggerData *) fcinfo->context;
+	if (!TRIGGER_FIRED_AFTER(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
+		TRIGGER_FIRED_BY_DELETE(data->tg_event))
+		ereport(ERROR,
+				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("cmdsched.schedule_on_change() has to be an AFTER "
+					   "INSERT or UPDATE trigger FOR EACH ROW"),
+				errhint("Create the trigger again that way."));
+	if (data->tg_trigger->tgnargs < 2 || data->tg_trigger->tgnargs > 3)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("cmdsched.schedule_on_change() takes two or three "
+					   "arguments"),
+				errhint("They are the command type, the delay and, "
+						"optionally, the column that it counts from."));
+}
+
+/* The moment in a column of the row; false where it is null. */
+static bool
+get_column_moment(TriggerData *data,
+				  HeapTuple row,
+				  const char *column,
+				  TimestampTz *at)
+{
+	TupleDesc descriptor = RelationGetDescr(data->tg_relation);
+	int number = SPI_fnumber(descriptor, column);
+	bool isnull;
+	Datum value;
+
+	if (number <= 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_COLUMN),
+				errmsg("column \"%s\" does not exist", column),
+				errhint("The third argument of "
+						"cmdsched.schedule_on_change() names a column of the "
+						"table."));
+	if (SPI_gettypeid(descriptor, number) != TIMESTAMPTZOID)
+		ereport(ERROR,
+				errcode(ERRCODE_DATATYPE_MISMATCH),
+				errmsg("column \"%s\" is not of type timestamp with time "
+					   "zone",
+					   column),
+				errhint("Let the third argument of "
+						"cmdsched.schedule_on_change() name one that is."));
+	value = heap_getattr(row, number, descriptor, &isnull);
+	*at = DatumGetTimestampTz(value);
+	return !isnull;
+}
+
+/* When the row's command is due; false where it is not to be scheduled. */
+static bool
+get_trigger_moment(TriggerData *data, HeapTuple row, TimestampTz *at)
+{
+	Trigger *trigger = data->tg_trigger;
+	Interval *delay = DatumGetIntervalP(
+		DirectFunctionCall3(interval_in,
+							CStringGetDatum(trigger->tgargs[1]),
+							ObjectIdGetDatum(InvalidOid),
+							Int32GetDatum(-1)));
+
+	check_span(delay, "delay");
+	*at = GetCurrentTransactionStartTimestamp();
+	if (trigger->tgnargs == 3 &&
+		!get_column_moment(data, row, trigger->tgargs[2], at))
+		return false;
+	if (TIMESTAMP_NOT_FINITE(*at))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("column \"%s\" must be finite", trigger->tgargs[2]),
+				errhint("Use NULL where nothing is to be scheduled."));
+	*at = add_span(*at, delay);
+	return true;
+}
+
+static Datum
+row_as_jsonb(HeapTuple row, TupleDesc descriptor)
+{
+	Datum json = DirectFunctionCall1(
+		row_to_json, heap_copy_tuple_as_datum(row, descriptor));
+
+	return DirectFunctionCall1(
+		jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
+}
+
+Datum
+cmdsched_schedule_on_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	Command command = {0};
+	HeapTuple row;
+
+	check_trigger_call(fcinfo);
+	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple
+												  : data->tg_trigtuple;
+	command.command_type = cstring_to_text(data->tg_trigger->tgargs[0]);
+	check_length(command.command_type, "command_type", false);
+	command.command_module = cstring_to_text("");
+	if (get_trigger_moment(data, row, &command.execute_at))
+	{
+		command.command_data =
+			row_as_jsonb(row, RelationGetDescr(data->tg_relation));
+		check_size(command.command_data, "command_data");
+		(void) schedule_command(&command, ON_CONFLICT_KEEP);
+	}
+	return PointerGetDatum(NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * Dispatch by hand
+ * ------------------------------------------------------------------------
+ */
+
+Datum
+cmdsched_process_due_commands(PG_FUNCTION_ARGS)
+{
+	int max_commands = 0;
+	Oid role = GetUserId();
+	TimestampTz now = GetCurrentTimestamp();
+
+	prevent_on_standby("cmdsched.process_due_commands()");
+	if (!PG_ARGISNULL(0))
+	{
+		max_commands = PG_GETARG_INT32(0);
+		if (max_commands < 0)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("max_commands must not be negative"),
+					errhint("NULL means all."));
+		if (max_commands == 0)
+			PG_RETURN_INT32(0);
+	}
+	/* Workers step over what is locked here: they look again afterwards. */
+	cmdsched_wakeup_note(role, now);
+	PG_RETURN_INT32(cmdsched_dispatch_by_hand(role, max_commands, now));
+}
+
+Datum
+cmdsched_run_once(PG_FUNCTION_ARGS)
+{
+	Oid role = GetUserId();
+	TimestampTz now = GetCurrentTimestamp();
+
+	prevent_on_standby("cmdsched.run_once()");
+	cmdsched_wakeup_note(role, now);
+	PG_RETURN_INT32(cmdsched_dispatch_by_hand(role, 0, now));
+}
+
+/* ------------------------------------------------------------------------
+ * The worker
+ * ------------------------------------------------------------------------
+ */
+
+Datum
+cmdsched_start(PG_FUNCTION_ARGS)
+{
+	prevent_on_standby("cmdsched.start()");
+	PG_RETURN_BOOL(cmdsched_control_start());
+}
+
+Datum
+cmdsched_stop(PG_FUNCTION_ARGS)
+{
+	Interval *timeout = get_span(fcinfo, 0, "timeout");
+	TimestampTz now = GetCurrentTimestamp();
+	int64 timeout_ms = (add_span(now, timeout) - now) / 1000;
+
+	PG_RETURN_BOOL(cmdsched_control_stop((int) Min(timeout_ms, INT_MAX)));
+}
+
+Datum
+cmdsched_trigger(PG_FUNCTION_ARGS)
+{
+	cmdsched_control_trigger();
+	PG_RETURN_VOID();
+}
+
+/* ------------------------------------------------------------------------
+ * Inside a handler
+ * ------------------------------------------------------------------------
+ */
+
+static void
+check_inside_handler(const char *function_name)
+{
+	if (!cmdsched_attempt_is_running())
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("%s was called outside of a handler", function_name),
+				errhint("Call it in a function that is registered with "
+						"cmdsched.register_handler()."));
+}
+
+Datum
+cmdsched_current_command(PG_FUNCTION_ARGS)
+{
+	if (!cmdsched_attempt_is_running())
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(cmdsched_attempt_row());
+}
+
+Datum
+cmdsched_snooze(PG_FUNCTION_ARGS)
+{
+	Interval *delay = get_span(fcinfo, 0, "delay");
+
+	check_inside_handler("cmdsched.snooze()");
+	cmdsched_attempt_snooze(add_span(GetCurrentTimestamp(), delay));
+}
+
+Datum
+cmdsched_abandon(PG_FUNCTION_ARGS)
+{
+	check_not_null(fcinfo, 0, "reason");
+	check_inside_handler("cmdsched.abandon()");
+	cmdsched_attempt_abandon(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+}

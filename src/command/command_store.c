@@ -1,0 +1,975 @@
+/*-------------------------------------------------------------------------
+ *
+ * command_store.c
+ *	  The rows of cmdsched.scheduled_commands: the only file that touches
+ *	  them.
+ *
+ * The hot path (insert, scan, claim) is table access without SPI; the rest
+ * is fixed SQL that runs as the extension's owner.  Each transition names
+ * the state it expects, so that losing a race returns false.  Decisions and
+ * transactions are the caller's.
+ *
+ * A claim is a delete that does not wait.  It stands or falls with the
+ * transaction that runs the command: there is no "running" state that could
+ * outlive a crash.
+ *
+ * IDENTIFICATION
+ *	  src/command/command_store.c
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/twophase.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/jsonb.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "command/command_store.h"
+#include "command/extension.h"
+#include "compat.h"
+
+/* What is kept of one error, 8 kB in all. */
+#define MAX_MESSAGE_LENGTH 2048
+#define MAX_DETAIL_LENGTH 2048
+#define MAX_CONTEXT_LENGTH 3584
+
+/* ------------------------------------------------------------------------
+ * Fixed SQL
+ * ------------------------------------------------------------------------
+ */
+
+#define MAX_STATEMENT_ARGS 11
+
+/* A statement of ours: prepared at its first use, run as the owner. */
+typedef struct FixedStatement
+{
+	const char *sql;
+	int nargs;
+	Oid argtypes[MAX_STATEMENT_ARGS];
+	SPIPlanPtr plan;
+} FixedStatement;
+
+/*
+ * Run a statement; its result is in SPI_tuptable until finish_statement().
+ * Returns the number of rows.
+ */
+static uint64
+run_statement(FixedStatement *statement,
+			  Datum *values,
+			  const char *nulls,
+			  OwnerScope *scope)
+{
+	int result;
+
+	cmdsched_owner_enter(scope);
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr plan =
+			SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
+
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not prepare \"%s\"", statement->sql);
+		statement->plan = plan;
+	}
+	result = SPI_execute_plan(statement->plan, values, nulls, false, 0);
+	if (result < 0)
+		elog(ERROR,
+			 "could not run \"%s\": %s",
+			 statement->sql,
+			 SPI_result_code_string(result));
+	PopActiveSnapshot();
+	return SPI_processed;
+}
+
+static Datum
+statement_result(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row],
+						 SPI_tuptable->tupdesc,
+						 column,
+						 isnull);
+}
+
+static void
+finish_statement(const OwnerScope *scope)
+{
+	SPI_finish();
+	cmdsched_owner_leave(scope);
+}
+
+/* ------------------------------------------------------------------------
+ * Inserting
+ * ------------------------------------------------------------------------
+ */
+
+static void
+fill_row(TupleTableSlot *slot, const Command *command, TimestampTz now)
+{
+	static NameData name;
+	Datum *values = slot->tts_values;
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, 0, Natts_command * sizeof(bool));
+	namestrcpy(&name, command->scheduled_by_name);
+	values[Anum_command_schedule_id - 1] =
+		PointerGetDatum(command->schedule_id);
+	values[Anum_command_command_type - 1] =
+		PointerGetDatum(command->command_type);
+	values[Anum_command_command_module - 1] =
+		PointerGetDatum(command->command_module);
+	values[Anum_command_command_data - 1] = command->command_data;
+	values[Anum_command_execute_at - 1] =
+		TimestampTzGetDatum(command->execute_at);
+	values[Anum_command_status - 1] = CStringGetTextDatum("pending");
+	values[Anum_command_created_at - 1] = TimestampTzGetDatum(now);
+	values[Anum_command_metadata - 1] = command->metadata;
+	slot->tts_isnull[Anum_command_metadata - 1] = !command->has_metadata;
+	values[Anum_command_scheduled_by - 1] =
+		ObjectIdGetDatum(command->scheduled_by);
+	values[Anum_command_attempts - 1] = Int16GetDatum(0);
+	values[Anum_command_last_error - 1] = (Datum) 0;
+	slot->tts_isnull[Anum_command_last_error - 1] = true;
+	values[Anum_command_scheduled_by_name - 1] = NameGetDatum(&name);
+	values[Anum_command_due_at - 1] = TimestampTzGetDatum(command->due_at);
+	ExecStoreVirtualTuple(slot);
+}
+
+/* Has the table our three indexes and no other, and no triggers? */
+static bool
+table_is_as_installed(Relation commands, const ExtensionObjects *objects)
+{
+	List *indexes;
+	bool as_installed;
+
+	if (commands->trigdesc != NULL)
+		return false;
+	indexes = RelationGetIndexList(commands);
+	as_installed = list_length(indexes) == 3 &&
+				   list_member_oid(indexes, objects->commands_pkey) &&
+				   list_member_oid(indexes, objects->due_index) &&
+				   list_member_oid(indexes, objects->parked_index);
+	list_free(indexes);
+	return as_installed;
+}
+
+static void
+insert_index_entry(Oid index_oid,
+				   Relation commands,
+				   TupleTableSlot *slot,
+				   int ncolumns,
+				   const AttrNumber *columns)
+{
+	Relation index = index_open(index_oid, RowExclusiveLock);
+	Datum values[INDEX_MAX_KEYS];
+	bool isnull[INDEX_MAX_KEYS] = {false};
+
+	for (int i = 0; i < ncolumns; i++)
+		values[i] = slot->tts_values[columns[i] - 1];
+	index_insert(index,
+				 values,
+				 isnull,
+				 &slot->tts_tid,
+				 commands,
+				 index->rd_index->indisunique ? UNIQUE_CHECK_YES
+											  : UNIQUE_CHECK_NO,
+				 false,
+				 NULL);
+	index_close(index, NoLock);
+}
+
+/* The quick way: no executor state, no partial index to be evaluated. */
+static void
+insert_row(Relation commands,
+		   const ExtensionObjects *objects,
+		   TupleTableSlot *slot)
+{
+	static const AttrNumber pkey[] = {Anum_command_schedule_id,
+									  Anum_command_scheduled_by};
+	static const AttrNumber due[] = {Anum_command_scheduled_by,
+									 Anum_command_due_at,
+									 Anum_command_schedule_id};
+	static const AttrNumber parked[] = {Anum_command_command_type,
+										Anum_command_command_module};
+
+	table_tuple_insert(commands, slot, GetCurrentCommandId(true), 0, NULL);
+	insert_index_entry(
+		objects->commands_pkey, commands, slot, lengthof(pkey), pkey);
+	insert_index_entry(
+		objects->due_index, commands, slot, lengthof(due), due);
+	if (DatumGetTimestampTz(slot->tts_values[Anum_command_due_at - 1]) ==
+		DUE_NEVER)
+		insert_index_entry(objects->parked_index,
+						   commands,
+						   slot,
+						   lengthof(parked),
+						   parked);
+}
+
+/* The way that copes with whatever a superuser added to the table. */
+static void
+insert_row_by_executor(Relation commands, TupleTableSlot *slot)
+{
+	OwnerScope scope;
+	EState *estate;
+	ResultRelInfo *result;
+
+	cmdsched_owner_enter(&scope);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	estate = CreateExecutorState();
+	result = makeNode(ResultRelInfo);
+	InitResultRelInfo(result, commands, 1, NULL, 0);
+	AfterTriggerBeginQuery();
+	ExecOpenIndices(result, false);
+	ExecSimpleRelationInsert(result, estate, slot);
+	AfterTriggerEndQuery(estate);
+	ExecCloseIndices(result);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	PopActiveSnapshot();
+	cmdsched_owner_leave(&scope);
+}
+
+/* Write down a command whose schedule_id was just generated. */
+void
+cmdsched_command_insert_new(const Command *command, TimestampTz now)
+{
+	const ExtensionObjects *objects = cmdsched_extension_get();
+	Relation commands = table_open(objects->commands, RowExclusiveLock);
+	TupleTableSlot *slot =
+		MakeSingleTupleTableSlot(RelationGetDescr(commands), &TTSOpsVirtual);
+
+	fill_row(slot, command, now);
+	slot->tts_tableOid = RelationGetRelid(commands);
+	if (table_is_as_installed(commands, objects))
+		insert_row(commands, objects, slot);
+	else
+		insert_row_by_executor(commands, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(commands, NoLock);
+	CommandCounterIncrement();
+}
+
+#define INSERT_COMMAND \
+	"INSERT INTO cmdsched.scheduled_commands AS c (schedule_id, " \
+	"command_type, command_module, command_data, execute_at, created_at, " \
+	"metadata, scheduled_by, scheduled_by_name, due_at) " \
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) " \
+	"ON CONFLICT (schedule_id, scheduled_by) "
+#define INSERT_ARGS \
+	10, \
+	{ \
+		TEXTOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
+			JSONBOID, OIDOID, NAMEOID, TIMESTAMPTZOID \
+	}
+
+/*
+ * Write down a command under the caller's own schedule_id.  False if that is
+ * waiting already and was left as it is.  Where an attempt at it is running,
+ * this waits for the outcome.
+ */
+bool
+cmdsched_command_insert(const Command *command,
+						TimestampTz now,
+						OnConflict on_conflict)
+{
+	static FixedStatement keep = {INSERT_COMMAND "DO NOTHING", INSERT_ARGS};
+	static FixedStatement replace = {
+		INSERT_COMMAND
+		"DO UPDATE SET command_type = EXCLUDED.command_type, "
+		"command_module = EXCLUDED.command_module, "
+		"command_data = EXCLUDED.command_data, "
+		"execute_at = EXCLUDED.execute_at, status = 'pending', "
+		"created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, "
+		"attempts = 0, last_error = NULL, due_at = EXCLUDED.due_at",
+		INSERT_ARGS};
+	NameData name;
+	char nulls[] = "          ";
+	Datum values[10];
+	OwnerScope scope;
+	uint64 nrows;
+
+	namestrcpy(&name, command->scheduled_by_name);
+	values[0] = PointerGetDatum(command->schedule_id);
+	values[1] = PointerGetDatum(command->command_type);
+	values[2] = PointerGetDatum(command->command_module);
+	values[3] = command->command_data;
+	values[4] = TimestampTzGetDatum(command->execute_at);
+	values[5] = TimestampTzGetDatum(now);
+	values[6] = command->metadata;
+	if (!command->has_metadata)
+		nulls[6] = 'n';
+	values[7] = ObjectIdGetDatum(command->scheduled_by);
+	values[8] = NameGetDatum(&name);
+	values[9] = TimestampTzGetDatum(command->due_at);
+
+	nrows = run_statement(on_conflict == ON_CONFLICT_REPLACE ? &replace
+															 : &keep,
+						  values,
+						  nulls,
+						  &scope);
+	finish_statement(&scope);
+	return nrows > 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Scanning and claiming
+ * ------------------------------------------------------------------------
+ */
+
+struct CommandScan
+{
+	Relation commands;
+	Relation due_index;
+	Snapshot snapshot;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	ScanKeyData start_row[2];
+};
+
+/*
+ * Scan keys for "scheduled_by = role and (due_at, schedule_id) >= from and
+ * due_at < infinity".
+ */
+static int
+make_scan_keys(CommandScan *scan,
+			   ScanKey keys,
+			   Oid role,
+			   const CommandPosition *from)
+{
+	ScanKeyInit(&keys[0],
+				1,
+				BTEqualStrategyNumber,
+				F_OIDEQ,
+				ObjectIdGetDatum(role));
+	ScanKeyInit(&keys[1],
+				2,
+				BTLessStrategyNumber,
+				F_TIMESTAMPTZ_LT,
+				TimestampTzGetDatum(DUE_NEVER));
+	if (from->id_len == 0)
+	{
+		ScanKeyInit(&keys[2],
+					2,
+					BTGreaterEqualStrategyNumber,
+					F_TIMESTAMPTZ_GE,
+					TimestampTzGetDatum(from->due_at));
+		return 3;
+	}
+
+	/* A row comparison, in the form that nbtree wants. */
+	ScanKeyEntryInitialize(&scan->start_row[0],
+						   SK_ROW_MEMBER,
+						   2,
+						   BTGreaterEqualStrategyNumber,
+						   InvalidOid,
+						   InvalidOid,
+						   F_TIMESTAMPTZ_CMP,
+						   TimestampTzGetDatum(from->due_at));
+	ScanKeyEntryInitialize(
+		&scan->start_row[1],
+		SK_ROW_MEMBER | SK_ROW_END,
+		3,
+		BTGreaterEqualStrategyNumber,
+		InvalidOid,
+		C_COLLATION_OID,
+		F_BTTEXTCMP,
+		PointerGetDatum(cstring_to_text_with_len(from->id, from->id_len)));
+	memset(&keys[2], 0, sizeof(ScanKeyData));
+	keys[2].sk_flags = SK_ROW_HEADER;
+	keys[2].sk_attno = 2;
+	keys[2].sk_strategy = BTGreaterEqualStrategyNumber;
+	keys[2].sk_argument = PointerGetDatum(scan->start_row);
+	return 3;
+}
+
+/*
+ * Begin to read a role's commands in the order in which they fall due.  To
+ * be begun and ended under the same resource owner, that is within the same
+ * subtransaction.
+ */
+CommandScan *
+cmdsched_command_scan_begin(Oid role, const CommandPosition *from)
+{
+	const ExtensionObjects *objects = cmdsched_extension_get();
+	CommandScan *scan = palloc0(sizeof(CommandScan));
+	ScanKeyData keys[3];
+	int nkeys = make_scan_keys(scan, keys, role, from);
+
+	scan->commands = table_open(objects->commands, RowExclusiveLock);
+	scan->due_index = index_open(objects->due_index, RowExclusiveLock);
+	scan->snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	scan->slot = table_slot_create(scan->commands, NULL);
+	scan->scan = cmdsched_index_beginscan(
+		scan->commands, scan->due_index, scan->snapshot, nkeys);
+	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+	return scan;
+}
+
+static void
+read_columns(Command *command, const Datum *values, const bool *isnull)
+{
+	command->schedule_id =
+		DatumGetTextPP(values[Anum_command_schedule_id - 1]);
+	command->command_type =
+		DatumGetTextPP(values[Anum_command_command_type - 1]);
+	command->command_module =
+		DatumGetTextPP(values[Anum_command_command_module - 1]);
+	command->command_data = values[Anum_command_command_data - 1];
+	command->metadata = values[Anum_command_metadata - 1];
+	command->has_metadata = !isnull[Anum_command_metadata - 1];
+	command->execute_at =
+		DatumGetTimestampTz(values[Anum_command_execute_at - 1]);
+	command->due_at = DatumGetTimestampTz(values[Anum_command_due_at - 1]);
+	command->scheduled_by =
+		DatumGetObjectId(values[Anum_command_scheduled_by - 1]);
+	command->scheduled_by_name =
+		NameStr(*DatumGetName(values[Anum_command_scheduled_by_name - 1]));
+	command->attempts = DatumGetInt16(values[Anum_command_attempts - 1]);
+}
+
+/* The next pending command, due or not; false at the end. */
+bool
+cmdsched_command_scan_next(CommandScan *scan, Command *command)
+{
+	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+		return false;
+	slot_getallattrs(scan->slot);
+	read_columns(command, scan->slot->tts_values, scan->slot->tts_isnull);
+	return true;
+}
+
+/* Take the command that the scan stands on.  Never waits. */
+ClaimResult
+cmdsched_command_claim(CommandScan *scan)
+{
+	TM_FailureData failure;
+
+	switch (table_tuple_delete(scan->commands,
+							   &scan->slot->tts_tid,
+							   GetCurrentCommandId(true),
+							   scan->snapshot,
+							   InvalidSnapshot,
+							   false,
+							   &failure,
+							   false))
+	{
+		case TM_Ok:
+			return CLAIM_OK;
+		case TM_BeingModified:
+		case TM_WouldBlock:
+			return CLAIM_LOCKED;
+		default:
+			return CLAIM_GONE;
+	}
+}
+
+/* The row that the scan stands on, as a composite value. */
+Datum
+cmdsched_command_row(CommandScan *scan)
+{
+	return ExecFetchSlotHeapTupleDatum(scan->slot);
+}
+
+/* Read a command from such a composite value instead of from a scan. */
+void
+cmdsched_command_copy(Command *command, Datum row)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(row);
+	TupleDesc descriptor = lookup_rowtype_tupdesc(
+		HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+	HeapTupleData tuple = {.t_data = header,
+						   .t_len = HeapTupleHeaderGetDatumLength(header)};
+	Datum values[Natts_command];
+	bool isnull[Natts_command];
+
+	heap_deform_tuple(&tuple, descriptor, values, isnull);
+	ReleaseTupleDesc(descriptor);
+	read_columns(command, values, isnull);
+}
+
+void
+cmdsched_command_scan_end(CommandScan *scan)
+{
+	index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	UnregisterSnapshot(scan->snapshot);
+	index_close(scan->due_index, NoLock);
+	table_close(scan->commands, NoLock);
+	pfree(scan);
+}
+
+void
+cmdsched_command_position(CommandPosition *position, const Command *command)
+{
+	position->due_at = command->due_at;
+	position->id_len =
+		Min(VARSIZE_ANY_EXHDR(command->schedule_id), sizeof(position->id));
+	memcpy(
+		position->id, VARDATA_ANY(command->schedule_id), position->id_len);
+}
+
+int
+cmdsched_command_position_compare(const CommandPosition *a,
+								  const CommandPosition *b)
+{
+	int order;
+
+	if (a->due_at != b->due_at)
+		return a->due_at < b->due_at ? -1 : 1;
+	order = memcmp(a->id, b->id, Min(a->id_len, b->id_len));
+	if (order == 0)
+		order = (int) a->id_len - (int) b->id_len;
+	return order;
+}
+
+/* ------------------------------------------------------------------------
+ * Transitions
+ * ------------------------------------------------------------------------
+ */
+
+static void
+push_pair(JsonbParseState **state, const char *key, const char *value, int max)
+{
+	JsonbValue k = {.type = jbvString};
+	JsonbValue v = {.type = jbvString};
+
+	if (value == NULL)
+		return;
+	k.val.string.val = unconstify(char *, key);
+	k.val.string.len = strlen(key);
+	v.val.string.val = unconstify(char *, value);
+	v.val.string.len = pg_mbcliplen(value, strlen(value), max);
+	pushJsonbValue(state, WJB_KEY, &k);
+	pushJsonbValue(state, WJB_VALUE, &v);
+}
+
+static Datum
+error_as_jsonb(const CommandError *error, TimestampTz now)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue *object;
+	char *at = DatumGetCString(
+		DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(now)));
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_pair(&state, "sqlstate", unpack_sql_state(error->sqlerrcode), 5);
+	push_pair(&state, "message", error->message, MAX_MESSAGE_LENGTH);
+	push_pair(&state, "detail", error->detail, MAX_DETAIL_LENGTH);
+	push_pair(&state, "context", error->context, MAX_CONTEXT_LENGTH);
+	push_pair(&state, "at", at, 64);
+	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return JsonbPGetDatum(JsonbValueToJsonb(object));
+}
+
+/*
+ * Record how an attempt ended, or why there was none.  False, without
+ * waiting, where somebody else has changed or is changing the command: then
+ * that is its outcome.
+ */
+bool
+cmdsched_command_settle(const CommandKey *key,
+						int expected_attempts,
+						const Settlement *settlement,
+						TimestampTz now)
+{
+	static FixedStatement statement = {
+		"WITH mine AS (SELECT schedule_id, scheduled_by "
+		"FROM cmdsched.scheduled_commands "
+		"WHERE schedule_id = $1 AND scheduled_by = $2 AND attempts = $3 "
+		"AND status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) "
+		"UPDATE cmdsched.scheduled_commands AS c SET status = $4, "
+		"attempts = $5, execute_at = $6, due_at = $7, "
+		"last_error = coalesce($8, c.last_error) FROM mine "
+		"WHERE c.schedule_id = mine.schedule_id "
+		"AND c.scheduled_by = mine.scheduled_by",
+		8,
+		{TEXTOID,
+		 OIDOID,
+		 INT2OID,
+		 TEXTOID,
+		 INT2OID,
+		 TIMESTAMPTZOID,
+		 TIMESTAMPTZOID,
+		 JSONBOID}};
+	char nulls[] = "        ";
+	Datum values[8];
+	OwnerScope scope;
+	uint64 nrows;
+
+	values[0] = PointerGetDatum(key->schedule_id);
+	values[1] = ObjectIdGetDatum(key->scheduled_by);
+	values[2] = Int16GetDatum(expected_attempts);
+	values[3] = CStringGetTextDatum(settlement->status);
+	values[4] = Int16GetDatum(settlement->attempts);
+	values[5] = TimestampTzGetDatum(settlement->execute_at);
+	values[6] = TimestampTzGetDatum(settlement->due_at);
+	if (settlement->error != NULL)
+		values[7] = error_as_jsonb(settlement->error, now);
+	else
+		nulls[7] = 'n';
+
+	nrows = run_statement(&statement, values, nulls, &scope);
+	finish_statement(&scope);
+	return nrows > 0;
+}
+
+/*
+ * Which command is meant by a schedule_id: the caller's own, or else that of
+ * a role whose privileges the caller has.
+ */
+bool
+cmdsched_command_find(text *schedule_id,
+					  Oid caller,
+					  CommandKey *key,
+					  text **command_type,
+					  text **command_module)
+{
+	static FixedStatement statement = {
+		"SELECT scheduled_by, command_type, command_module "
+		"FROM cmdsched.scheduled_commands "
+		"WHERE schedule_id = $1 AND (scheduled_by = $2 "
+		"OR pg_has_role($2, scheduled_by, 'USAGE')) "
+		"ORDER BY scheduled_by = $2 DESC LIMIT 2",
+		2,
+		{TEXTOID, OIDOID}};
+	MemoryContext caller_context = CurrentMemoryContext;
+	Datum values[2];
+	OwnerScope scope;
+	uint64 nrows;
+	bool isnull;
+
+	values[0] = PointerGetDatum(schedule_id);
+	values[1] = ObjectIdGetDatum(caller);
+	nrows = run_statement(&statement, values, NULL, &scope);
+	if (nrows > 0)
+	{
+		MemoryContext spi_context = MemoryContextSwitchTo(caller_context);
+
+		key->schedule_id = schedule_id;
+		key->scheduled_by = DatumGetObjectId(statement_result(0, 1, &isnull));
+		*command_type = DatumGetTextPCopy(statement_result(0, 2, &isnull));
+		*command_module = DatumGetTextPCopy(statement_result(0, 3, &isnull));
+		MemoryContextSwitchTo(spi_context);
+	}
+	finish_statement(&scope);
+
+	if (nrows > 1 && key->scheduled_by != caller)
+		ereport(ERROR,
+				errcode(ERRCODE_CARDINALITY_VIOLATION),
+				errmsg("schedule_id \"%s\" is ambiguous",
+					   text_to_cstring(schedule_id)),
+				errdetail("More than one role scheduled a command under "
+						  "it."),
+				errhint("Use SET ROLE to become the role that is meant."));
+	return nrows > 0;
+}
+
+/* Remove a command, whatever its status; waits for a running attempt. */
+bool
+cmdsched_command_delete(const CommandKey *key, TimestampTz *due_at)
+{
+	static FixedStatement statement = {
+		"DELETE FROM cmdsched.scheduled_commands "
+		"WHERE schedule_id = $1 AND scheduled_by = $2 RETURNING due_at",
+		2,
+		{TEXTOID, OIDOID}};
+	Datum values[2];
+	OwnerScope scope;
+	uint64 nrows;
+	bool isnull;
+
+	values[0] = PointerGetDatum(key->schedule_id);
+	values[1] = ObjectIdGetDatum(key->scheduled_by);
+	nrows = run_statement(&statement, values, NULL, &scope);
+	if (nrows > 0)
+		*due_at = DatumGetTimestampTz(statement_result(0, 1, &isnull));
+	finish_statement(&scope);
+	return nrows > 0;
+}
+
+/* Remove a command that ran, unless it was given another time meanwhile. */
+bool
+cmdsched_command_delete_unchanged(const CommandKey *key,
+								  TimestampTz execute_at)
+{
+	static FixedStatement statement = {
+		"DELETE FROM cmdsched.scheduled_commands "
+		"WHERE schedule_id = $1 AND scheduled_by = $2 AND execute_at = $3",
+		3,
+		{TEXTOID, OIDOID, TIMESTAMPTZOID}};
+	Datum values[3];
+	OwnerScope scope;
+	uint64 nrows;
+
+	values[0] = PointerGetDatum(key->schedule_id);
+	values[1] = ObjectIdGetDatum(key->scheduled_by);
+	values[2] = TimestampTzGetDatum(execute_at);
+	nrows = run_statement(&statement, values, NULL, &scope);
+	finish_statement(&scope);
+	return nrows > 0;
+}
+
+/*
+ * Move a pending command.  due_at is the earlier of its old and its new due
+ * time: where the workers have to look, whether this commits or not.
+ */
+bool
+cmdsched_command_reschedule(const CommandKey *key,
+							TimestampTz execute_at,
+							TimestampTz now,
+							TimestampTz *due_at)
+{
+	static FixedStatement statement = {
+		"WITH old AS (SELECT schedule_id, scheduled_by, due_at "
+		"FROM cmdsched.scheduled_commands "
+		"WHERE schedule_id = $1 AND scheduled_by = $2 "
+		"AND status = 'pending' FOR NO KEY UPDATE) "
+		"UPDATE cmdsched.scheduled_commands AS c SET execute_at = $3, "
+		"due_at = CASE c.due_at WHEN 'infinity' THEN c.due_at "
+		"ELSE greatest($3, $4) END FROM old "
+		"WHERE c.schedule_id = old.schedule_id "
+		"AND c.scheduled_by = old.scheduled_by "
+		"RETURNING least(c.due_at, old.due_at)",
+		4,
+		{TEXTOID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
+	Datum values[4];
+	OwnerScope scope;
+	uint64 nrows;
+	bool isnull;
+
+	values[0] = PointerGetDatum(key->schedule_id);
+	values[1] = ObjectIdGetDatum(key->scheduled_by);
+	values[2] = TimestampTzGetDatum(execute_at);
+	values[3] = TimestampTzGetDatum(now);
+	nrows = run_statement(&statement, values, NULL, &scope);
+	if (nrows > 0)
+		*due_at = DatumGetTimestampTz(statement_result(0, 1, &isnull));
+	finish_statement(&scope);
+	return nrows > 0;
+}
+
+/* Put a failed or held command back to pending, due now. */
+bool
+cmdsched_command_retry(const CommandKey *key, TimestampTz now)
+{
+	static FixedStatement statement = {
+		"UPDATE cmdsched.scheduled_commands SET status = 'pending', "
+		"attempts = 0, execute_at = $3, due_at = $3 "
+		"WHERE schedule_id = $1 AND scheduled_by = $2 "
+		"AND status IN ('failed', 'held')",
+		3,
+		{TEXTOID, OIDOID, TIMESTAMPTZOID}};
+	Datum values[3];
+	OwnerScope scope;
+	uint64 nrows;
+
+	values[0] = PointerGetDatum(key->schedule_id);
+	values[1] = ObjectIdGetDatum(key->scheduled_by);
+	values[2] = TimestampTzGetDatum(now);
+	nrows = run_statement(&statement, values, NULL, &scope);
+	finish_statement(&scope);
+	return nrows > 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Commands that run over several transactions
+ * ------------------------------------------------------------------------
+ */
+
+/* Users' own advisory locks have 1 or 2 there. */
+#define LOCK_CLASS 0xC5
+
+static void
+set_lock_tag(LOCKTAG *tag, const CommandKey *key)
+{
+	uint64 hash = DatumGetUInt64(hash_any_extended(
+		(const unsigned char *) VARDATA_ANY(key->schedule_id),
+		VARSIZE_ANY_EXHDR(key->schedule_id),
+		key->scheduled_by));
+
+	SET_LOCKTAG_ADVISORY(*tag,
+						 MyDatabaseId,
+						 (uint32) (hash >> 32),
+						 (uint32) hash,
+						 LOCK_CLASS);
+}
+
+/*
+ * A procedure may commit, and with that gives up the lock on its row.  What
+ * says that it is running is this lock.  An executor takes it for its
+ * session and does not wait; others take it for their transaction, and wait
+ * for the outcome.
+ */
+bool
+cmdsched_command_lock(const CommandKey *key, bool for_session)
+{
+	LOCKTAG tag;
+
+	set_lock_tag(&tag, key);
+	return LockAcquire(&tag, ExclusiveLock, for_session, for_session) !=
+		   LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+cmdsched_command_unlock(const CommandKey *key)
+{
+	LOCKTAG tag;
+
+	set_lock_tag(&tag, key);
+	LockRelease(&tag, ExclusiveLock, true);
+}
+
+/* ------------------------------------------------------------------------
+ * Many at a time
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Make the commands of a type runnable that waited for their handler: held
+ * for want of it, or set aside while it was paused or external.
+ */
+void
+cmdsched_command_release(text *command_type,
+						 text *command_module,
+						 TimestampTz now,
+						 RoleDueCallback callback,
+						 void *arg)
+{
+	static FixedStatement statement = {
+		"WITH released AS (UPDATE cmdsched.scheduled_commands "
+		"SET status = 'pending', due_at = greatest(execute_at, $3) "
+		"WHERE due_at = 'infinity' AND command_type = $1 "
+		"AND command_module = $2 AND (status = 'pending' OR status = 'held' "
+		"AND last_error->>'sqlstate' IN ('42704', '42883', '42501')) "
+		"RETURNING scheduled_by, due_at) "
+		"SELECT scheduled_by, min(due_at) FROM released GROUP BY 1",
+		3,
+		{TEXTOID, TEXTOID, TIMESTAMPTZOID}};
+	Datum values[3];
+	OwnerScope scope;
+	uint64 nrows;
+
+	values[0] = PointerGetDatum(command_type);
+	values[1] = PointerGetDatum(command_module);
+	values[2] = TimestampTzGetDatum(now);
+	nrows = run_statement(&statement, values, NULL, &scope);
+	for (uint64 row = 0; row < nrows; row++)
+	{
+		bool isnull;
+		Oid role = DatumGetObjectId(statement_result(row, 1, &isnull));
+
+		callback(
+			role, DatumGetTimestampTz(statement_result(row, 2, &isnull)), arg);
+	}
+	finish_statement(&scope);
+}
+
+/* Hold all that a role has pending, because it cannot run anything. */
+void
+cmdsched_command_hold_role(Oid role,
+						   const CommandError *error,
+						   TimestampTz now)
+{
+	static FixedStatement statement = {
+		"UPDATE cmdsched.scheduled_commands SET status = 'held', "
+		"due_at = 'infinity', last_error = $2 WHERE ctid = ANY (ARRAY("
+		"SELECT ctid FROM cmdsched.scheduled_commands "
+		"WHERE scheduled_by = $1 AND due_at < 'infinity' "
+		"FOR NO KEY UPDATE SKIP LOCKED))",
+		2,
+		{OIDOID, JSONBOID}};
+	Datum values[2];
+	OwnerScope scope;
+
+	values[0] = ObjectIdGetDatum(role);
+	values[1] = error_as_jsonb(error, now);
+	run_statement(&statement, values, NULL, &scope);
+	finish_statement(&scope);
+}
+
+/*
+ * Look at every role that has something pending, from the very beginning of
+ * its commands, and say when the first is due.  Jumps from role to role
+ * through the index.
+ */
+void
+cmdsched_command_sweep(RoleDueCallback callback, void *arg)
+{
+	const ExtensionObjects *objects = cmdsched_extension_get();
+	Relation commands = table_open(objects->commands, AccessShareLock);
+	Relation index = index_open(objects->due_index, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	TupleTableSlot *slot = table_slot_create(commands, NULL);
+	IndexScanDesc scan =
+		cmdsched_index_beginscan(commands, index, snapshot, 1);
+	Oid last_role = InvalidOid;
+
+	for (;;)
+	{
+		ScanKeyData key;
+		bool isnull;
+		Datum due_at;
+
+		ScanKeyInit(&key,
+					1,
+					BTGreaterStrategyNumber,
+					F_OIDGT,
+					ObjectIdGetDatum(last_role));
+		index_rescan(scan, &key, 1, NULL, 0);
+		if (!index_getnext_slot(scan, ForwardScanDirection, slot))
+			break;
+		last_role = DatumGetObjectId(
+			slot_getattr(slot, Anum_command_scheduled_by, &isnull));
+		due_at = slot_getattr(slot, Anum_command_due_at, &isnull);
+		if (DatumGetTimestampTz(due_at) != DUE_NEVER)
+			callback(last_role, DatumGetTimestampTz(due_at), arg);
+		CHECK_FOR_INTERRUPTS();
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	index_close(index, NoLock);
+	table_close(commands, NoLock);
+}
+
+/*
+ * Are there prepared transactions in this database?  What they schedule
+ * appears when another session commits them, and nothing tells us.
+ */
+bool
+cmdsched_command_prepared_exist(void)
+{
+	static FixedStatement statement = {
+		"SELECT 1 FROM pg_prepared_xacts "
+		"WHERE database = current_database() LIMIT 1",
+		0};
+	OwnerScope scope;
+	uint64 nrows;
+
+	if (max_prepared_xacts == 0)
+		return false;
+	nrows = run_statement(&statement, NULL, NULL, &scope);
+	finish_statement(&scope);
+	return nrows > 0;
+}

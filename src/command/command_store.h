@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * command_store.h
+ *	  The rows of cmdsched.scheduled_commands.
+ *
+ * IDENTIFICATION
+ *	  src/command/command_store.h
+ *-------------------------------------------------------------------------
+ */
+#ifndef CMDSCHED_COMMAND_STORE_H
+#define CMDSCHED_COMMAND_STORE_H
+
+#include "executor/tuptable.h"
+
+#include "command/command.h"
+
+typedef enum OnConflict
+{
+	ON_CONFLICT_KEEP,
+	ON_CONFLICT_REPLACE,
+	ON_CONFLICT_ERROR,
+} OnConflict;
+
+/* How a command leaves an attempt, or is set aside before one. */
+typedef struct Settlement
+{
+	const char *status;
+	int attempts;
+	TimestampTz execute_at;
+	TimestampTz due_at;
+	const CommandError *error; /* NULL leaves last_error as it is */
+} Settlement;
+
+/* The key of a command, in memory of its own. */
+typedef struct CommandKey
+{
+	text *schedule_id;
+	Oid scheduled_by;
+} CommandKey;
+
+typedef enum ClaimResult
+{
+	CLAIM_OK,
+	CLAIM_GONE,	  /* somebody else has dealt with it */
+	CLAIM_LOCKED, /* somebody else is dealing with it */
+} ClaimResult;
+
+typedef struct CommandScan CommandScan;
+
+/* Writing a command down */
+extern void cmdsched_command_insert_new(const Command *command,
+										TimestampTz now);
+extern bool cmdsched_command_insert(const Command *command,
+									TimestampTz now,
+									OnConflict on_conflict);
+
+/* Reading them in the order in which they fall due, and claiming */
+extern CommandScan *cmdsched_command_scan_begin(Oid role,
+												const CommandPosition *from);
+extern bool cmdsched_command_scan_next(CommandScan *scan, Command *command);
+extern ClaimResult cmdsched_command_claim(CommandScan *scan);
+extern Datum cmdsched_command_row(CommandScan *scan);
+extern void cmdsched_command_copy(Command *command, Datum row);
+extern void cmdsched_command_scan_end(CommandScan *scan);
+extern void cmdsched_command_position(CommandPosition *position,
+									  const Command *command);
+extern int cmdsched_command_position_compare(const CommandPosition *a,
+											 const CommandPosition *b);
+
+/* Transitions; false where the command is not in the expected state */
+extern bool cmdsched_command_settle(const CommandKey *key,
+									int expected_attempts,
+									const Settlement *settlement,
+									TimestampTz now);
+extern bool cmdsched_command_find(text *schedule_id,
+								  Oid caller,
+								  CommandKey *key,
+								  text **command_type,
+								  text **command_module);
+extern bool cmdsched_command_delete(const CommandKey *key,
+									TimestampTz *due_at);
+extern bool cmdsched_command_delete_unchanged(const CommandKey *key,
+											  TimestampTz execute_at);
+extern bool cmdsched_command_reschedule(const CommandKey *key,
+										TimestampTz execute_at,
+										TimestampTz now,
+										TimestampTz *due_at);
+extern bool cmdsched_command_retry(const CommandKey *key, TimestampTz now);
+
+/* For commands that run over several transactions */
+extern bool cmdsched_command_lock(const CommandKey *key, bool for_session);
+extern void cmdsched_command_unlock(const CommandKey *key);
+
+/* Many at a time */
+typedef void (*RoleDueCallback)(Oid role, TimestampTz due_at, void *arg);
+
+extern void cmdsched_command_release(text *command_type,
+									 text *command_module,
+									 TimestampTz now,
+									 RoleDueCallback callback,
+									 void *arg);
+extern void cmdsched_command_hold_role(Oid role,
+									   const CommandError *error,
+									   TimestampTz now);
+extern void cmdsched_command_sweep(RoleDueCallback callback, void *arg);
+extern bool cmdsched_command_prepared_exist(void);
+
+#endif

@@ -1,0 +1,547 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler_store.c
+ *	  The registry: command type to function, its signature and the right
+ *	  to call it checked.  It never calls a handler.
+ *
+ * Handlers are remembered for the role that asks, until something changes
+ * that could make the answer another: the registry, a function, a role, a
+ * privilege.  The table holds signatures, not oids, so that it survives a
+ * dump.
+ *
+ * IDENTIFICATION
+ *	  src/command/handler_store.c
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "command/extension.h"
+#include "command/handler_store.h"
+#include "compat.h"
+
+/* Columns of cmdsched.handlers. */
+#define Anum_handler_command_type 1
+#define Anum_handler_command_module 2
+#define Anum_handler_handler 3
+#define Anum_handler_owner 4
+#define Anum_handler_max_attempts 5
+#define Anum_handler_backoff 6
+#define Anum_handler_max_backoff 7
+#define Anum_handler_timeout 8
+#define Anum_handler_history 9
+#define Anum_handler_external 10
+#define Anum_handler_paused 11
+
+/* ------------------------------------------------------------------------
+ * The cache
+ * ------------------------------------------------------------------------
+ */
+
+/* Names are at most CMDSCHED_MAX_NAME bytes; unused bytes are zero. */
+typedef struct HandlerKey
+{
+	char command_type[CMDSCHED_MAX_NAME + 1];
+	char command_module[CMDSCHED_MAX_NAME + 1];
+} HandlerKey;
+
+typedef struct HandlerEntry
+{
+	HandlerKey key;
+	Handler handler;
+} HandlerEntry;
+
+static MemoryContext cache_context = NULL;
+static HTAB *cache = NULL;
+static HandlerEntry *last_entry = NULL;
+static Oid cache_role = InvalidOid;
+static Oid cache_relation = InvalidOid; /* cmdsched.handlers */
+static bool cache_valid = false;
+
+static void
+forget_on_syscache(Datum arg, int cache_id, uint32 hash_value)
+{
+	cache_valid = false;
+}
+
+static void
+forget_on_relcache(Datum arg, Oid relation)
+{
+	if (!OidIsValid(relation) || relation == cache_relation)
+		cache_valid = false;
+}
+
+/* Handlers stop being remembered; those in use stay to the transaction's end. */
+void
+cmdsched_handler_forget_all(void)
+{
+	cache_valid = false;
+}
+
+static void
+begin_new_cache(void)
+{
+	static bool registered = false;
+	HASHCTL control = {0};
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(forget_on_relcache, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCOID, forget_on_syscache, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, forget_on_syscache, (Datum) 0);
+		CacheRegisterSyscacheCallback(
+			AUTHMEMROLEMEM, forget_on_syscache, (Datum) 0);
+		registered = true;
+	}
+	if (cache_context != NULL)
+		MemoryContextSetParent(cache_context, TopTransactionContext);
+	cache_context = NULL;
+	last_entry = NULL;
+
+	cache_context = AllocSetContextCreate(
+		TopMemoryContext, "cmdsched handlers", ALLOCSET_DEFAULT_SIZES);
+	control.keysize = sizeof(HandlerKey);
+	control.entrysize = sizeof(HandlerEntry);
+	control.hcxt = cache_context;
+	cache = hash_create("cmdsched handlers",
+						32,
+						&control,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	cache_role = GetUserId();
+	cache_relation = cmdsched_extension_get()->handlers;
+	cache_valid = true;
+}
+
+static bool
+name_is(const char *name, text *value)
+{
+	Size length = VARSIZE_ANY_EXHDR(value);
+
+	return length <= CMDSCHED_MAX_NAME &&
+		   memcmp(name, VARDATA_ANY(value), length) == 0 &&
+		   name[length] == '\0';
+}
+
+static void
+set_problem(Handler *handler, int sqlerrcode, char *message, const char *hint)
+{
+	handler->problem.sqlerrcode = sqlerrcode;
+	handler->problem.message = MemoryContextStrdup(cache_context, message);
+	handler->hint = hint;
+}
+
+/* ------------------------------------------------------------------------
+ * Finding
+ * ------------------------------------------------------------------------
+ */
+
+/* The function of that signature; InvalidOid where there is none. */
+static Oid
+resolve_signature(text *signature)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	OwnerScope scope;
+	Datum result;
+
+	/* As the owner: calling by oid needs no USAGE on the schema. */
+	cmdsched_owner_enter(&scope);
+	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = PointerGetDatum(signature);
+	fcinfo->args[0].isnull = false;
+	result = to_regprocedure(fcinfo);
+	cmdsched_owner_leave(&scope);
+	return fcinfo->isnull ? InvalidOid : DatumGetObjectId(result);
+}
+
+static int64
+interval_as_us(const Interval *interval)
+{
+	const double limit = (double) (PG_INT64_MAX / 2);
+	double us = (double) interval->time +
+				(interval->day + interval->month * (double) DAYS_PER_MONTH) *
+					(double) USECS_PER_DAY;
+
+	return (int64) Min(us, limit);
+}
+
+static bool
+signature_form(Form_pg_proc proc, HandlerForm *form)
+{
+	const Oid *types = proc->proargtypes.values;
+
+	if (proc->pronargs == 1 && types[0] == JSONBOID)
+		*form = HANDLER_TAKES_DATA;
+	else if (proc->pronargs == 2 && types[0] == JSONBOID &&
+			 types[1] == JSONBOID)
+		*form = HANDLER_TAKES_DATA_METADATA;
+	else if (proc->pronargs == 1 &&
+			 types[0] == cmdsched_extension_get()->commands_row_type)
+		*form = HANDLER_TAKES_ROW;
+	else
+		return false;
+	return !OidIsValid(proc->provariadic);
+}
+
+/* Look at the function and at the role's right to call it. */
+static void
+prepare_function(Handler *handler, text *signature)
+{
+	Oid role = GetUserId();
+	HeapTuple tuple;
+	Form_pg_proc proc;
+
+	handler->function = resolve_signature(signature);
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(handler->function));
+	if (!HeapTupleIsValid(tuple) ||
+		!signature_form((Form_pg_proc) GETSTRUCT(tuple), &handler->form))
+	{
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		set_problem(handler,
+					ERRCODE_UNDEFINED_FUNCTION,
+					psprintf("handler function %s does not exist",
+							 text_to_cstring(signature)),
+					"Create it, or register another handler.");
+		return;
+	}
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	handler->is_procedure = proc->prokind == PROKIND_PROCEDURE;
+	if (object_aclcheck(ProcedureRelationId,
+						handler->function,
+						role,
+						ACL_EXECUTE) != ACLCHECK_OK)
+		set_problem(handler,
+					ERRCODE_INSUFFICIENT_PRIVILEGE,
+					psprintf("permission denied for handler function %s",
+							 text_to_cstring(signature)),
+					"Grant EXECUTE on it to the role that schedules.");
+	else if (superuser_arg(role) && !superuser_arg(proc->proowner))
+		set_problem(handler,
+					ERRCODE_INSUFFICIENT_PRIVILEGE,
+					psprintf("handler function %s does not belong to a "
+							 "superuser",
+							 text_to_cstring(signature)),
+					"A superuser's commands run only functions that a "
+					"superuser owns. Schedule as another role.");
+	else
+		fmgr_info_cxt(handler->function, &handler->call, cache_context);
+	ReleaseSysCache(tuple);
+}
+
+static void
+fill_handler(Handler *handler, TupleTableSlot *slot)
+{
+	bool isnull;
+	Datum value;
+
+	handler->registered = true;
+	handler->retry.max_attempts = DatumGetInt32(
+		slot_getattr(slot, Anum_handler_max_attempts, &isnull));
+	handler->retry.backoff_us = interval_as_us(DatumGetIntervalP(
+		slot_getattr(slot, Anum_handler_backoff, &isnull)));
+	handler->retry.max_backoff_us = interval_as_us(DatumGetIntervalP(
+		slot_getattr(slot, Anum_handler_max_backoff, &isnull)));
+	value = slot_getattr(slot, Anum_handler_timeout, &isnull);
+	if (!isnull)
+		handler->timeout_us = interval_as_us(DatumGetIntervalP(value));
+	handler->external =
+		DatumGetBool(slot_getattr(slot, Anum_handler_external, &isnull));
+	handler->paused =
+		DatumGetBool(slot_getattr(slot, Anum_handler_paused, &isnull));
+	value = slot_getattr(slot, Anum_handler_handler, &isnull);
+	if (!isnull)
+		prepare_function(handler, DatumGetTextPP(value));
+}
+
+static void
+load_handler(Handler *handler, text *command_type, text *command_module)
+{
+	const ExtensionObjects *objects = cmdsched_extension_get();
+	Relation handlers = table_open(objects->handlers, AccessShareLock);
+	Relation index = index_open(objects->handlers_pkey, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(handlers, NULL);
+	IndexScanDesc scan =
+		cmdsched_index_beginscan(handlers, index, snapshot, 2);
+	ScanKeyData keys[2];
+
+	ScanKeyEntryInitialize(&keys[0],
+						   0,
+						   1,
+						   BTEqualStrategyNumber,
+						   InvalidOid,
+						   C_COLLATION_OID,
+						   F_TEXTEQ,
+						   PointerGetDatum(command_type));
+	ScanKeyEntryInitialize(&keys[1],
+						   0,
+						   2,
+						   BTEqualStrategyNumber,
+						   InvalidOid,
+						   C_COLLATION_OID,
+						   F_TEXTEQ,
+						   PointerGetDatum(command_module));
+	index_rescan(scan, keys, 2, NULL, 0);
+	if (index_getnext_slot(scan, ForwardScanDirection, slot))
+		fill_handler(handler, slot);
+	else
+		set_problem(handler,
+					ERRCODE_UNDEFINED_OBJECT,
+					psprintf("command type \"%s\" is not registered",
+							 text_to_cstring(command_type)),
+					"Register it with cmdsched.register_handler().");
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	table_close(handlers, AccessShareLock);
+}
+
+static HandlerEntry *
+find_entry(text *command_type, text *command_module)
+{
+	HandlerKey key;
+	HandlerEntry *entry;
+	bool found;
+
+	memset(&key, 0, sizeof(key));
+	memcpy(key.command_type,
+		   VARDATA_ANY(command_type),
+		   Min(VARSIZE_ANY_EXHDR(command_type), CMDSCHED_MAX_NAME));
+	memcpy(key.command_module,
+		   VARDATA_ANY(command_module),
+		   Min(VARSIZE_ANY_EXHDR(command_module), CMDSCHED_MAX_NAME));
+	entry = hash_search(cache, &key, HASH_FIND, NULL);
+	if (entry != NULL)
+		return entry;
+
+	{
+		Handler handler = {0};
+
+		load_handler(&handler, command_type, command_module);
+		entry = hash_search(cache, &key, HASH_ENTER, &found);
+		entry->handler = handler;
+	}
+	return entry;
+}
+
+/* Never NULL: see Handler.problem. */
+Handler *
+cmdsched_handler_find(text *command_type, text *command_module)
+{
+	if (!cache_valid || cache_role != GetUserId())
+		begin_new_cache();
+	else if (last_entry != NULL &&
+			 name_is(last_entry->key.command_type, command_type) &&
+			 name_is(last_entry->key.command_module, command_module))
+		return &last_entry->handler;
+
+	last_entry = find_entry(command_type, command_module);
+	return &last_entry->handler;
+}
+
+/* ------------------------------------------------------------------------
+ * Registering
+ * ------------------------------------------------------------------------
+ */
+
+/* Can the function be a handler, and may the current user make it one? */
+void
+cmdsched_handler_check_function(Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Form_pg_proc proc;
+	HandlerForm form;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_FUNCTION),
+				errmsg("function with OID %u does not exist", function),
+				errhint("Name it by its signature, as in "
+						"'shop.cancel_order(jsonb)'."));
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	if ((proc->prokind != PROKIND_FUNCTION &&
+		 proc->prokind != PROKIND_PROCEDURE) ||
+		proc->proretset || proc->prorettype == TRIGGEROID ||
+		proc->prorettype == EVENT_TRIGGEROID ||
+		proc->prorettype == INTERNALOID)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("%s cannot be a handler",
+					   format_procedure_qualified(function)),
+				errhint("A handler is a plain function or procedure that "
+						"returns no set."));
+	if (!signature_form(proc, &form))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_FUNCTION),
+				errmsg("%s does not have the arguments of a handler",
+					   format_procedure_qualified(function)),
+				errhint("A handler takes (jsonb), (jsonb, jsonb) or "
+						"(cmdsched.scheduled_commands)."));
+	ReleaseSysCache(tuple);
+	if (!superuser() && !has_privs_of_role(GetUserId(), proc->proowner))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("must be owner of function %s",
+					   format_procedure_qualified(function)),
+				errhint("Let its owner or a superuser register it."));
+}
+
+/* The role that made a registration; InvalidOid where there is none. */
+static Oid
+find_registration_owner(text *command_type, text *command_module)
+{
+	Oid argtypes[] = {TEXTOID, TEXTOID};
+	Datum values[] = {PointerGetDatum(command_type),
+					  PointerGetDatum(command_module)};
+	Oid owner = InvalidOid;
+	bool isnull;
+
+	SPI_execute_with_args("SELECT owner FROM cmdsched.handlers "
+						  "WHERE command_type = $1 AND command_module = $2 "
+						  "FOR UPDATE",
+						  2,
+						  argtypes,
+						  values,
+						  NULL,
+						  false,
+						  0);
+	if (SPI_processed > 0)
+		owner = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
+											   SPI_tuptable->tupdesc,
+											   1,
+											   &isnull));
+	return owner;
+}
+
+static void
+check_registration_owner(Oid caller, text *command_type, text *command_module)
+{
+	Oid owner = find_registration_owner(command_type, command_module);
+
+	if (OidIsValid(owner) && !has_privs_of_role(caller, owner))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("command type \"%s\" was registered by another role",
+					   text_to_cstring(command_type)),
+				errhint("Only that role, its members or a superuser can "
+						"change the registration."));
+}
+
+static void
+tell_everybody(void)
+{
+	cmdsched_handler_forget_all();
+	CacheInvalidateRelcacheByRelid(cmdsched_extension_get()->handlers);
+}
+
+void
+cmdsched_handler_register(const HandlerRegistration *registration)
+{
+	Oid caller = GetUserId();
+	Oid argtypes[] = {TEXTOID,
+					  TEXTOID,
+					  TEXTOID,
+					  OIDOID,
+					  INT4OID,
+					  INTERVALOID,
+					  INTERVALOID,
+					  INTERVALOID,
+					  TEXTOID,
+					  BOOLOID};
+	char nulls[] = "          ";
+	Datum values[10];
+	OwnerScope scope;
+
+	values[0] = PointerGetDatum(registration->command_type);
+	values[1] = PointerGetDatum(registration->command_module);
+	if (OidIsValid(registration->function))
+		values[2] = CStringGetTextDatum(
+			format_procedure_qualified(registration->function));
+	else
+		nulls[2] = 'n';
+	values[3] = ObjectIdGetDatum(caller);
+	values[4] = Int32GetDatum(registration->max_attempts);
+	values[5] = IntervalPGetDatum(registration->backoff);
+	values[6] = IntervalPGetDatum(registration->max_backoff);
+	values[7] = IntervalPGetDatum(registration->timeout);
+	if (registration->timeout == NULL)
+		nulls[7] = 'n';
+	values[8] = PointerGetDatum(registration->history);
+	values[9] = BoolGetDatum(registration->paused);
+
+	cmdsched_owner_enter(&scope);
+	SPI_connect();
+	check_registration_owner(
+		caller, registration->command_type, registration->command_module);
+	SPI_execute_with_args(
+		"INSERT INTO cmdsched.handlers (command_type, command_module, "
+		"handler, owner, max_attempts, backoff, max_backoff, timeout, "
+		"history, external, paused) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3 IS NULL, $10) "
+		"ON CONFLICT (command_type, command_module) DO UPDATE SET "
+		"handler = EXCLUDED.handler, owner = EXCLUDED.owner, "
+		"max_attempts = EXCLUDED.max_attempts, backoff = EXCLUDED.backoff, "
+		"max_backoff = EXCLUDED.max_backoff, timeout = EXCLUDED.timeout, "
+		"history = EXCLUDED.history, external = EXCLUDED.external, "
+		"paused = EXCLUDED.paused",
+		10,
+		argtypes,
+		values,
+		nulls,
+		false,
+		0);
+	SPI_finish();
+	cmdsched_owner_leave(&scope);
+	tell_everybody();
+}
+
+bool
+cmdsched_handler_unregister(text *command_type, text *command_module)
+{
+	Oid caller = GetUserId();
+	Oid argtypes[] = {TEXTOID, TEXTOID};
+	Datum values[] = {PointerGetDatum(command_type),
+					  PointerGetDatum(command_module)};
+	OwnerScope scope;
+	bool removed;
+
+	cmdsched_owner_enter(&scope);
+	SPI_connect();
+	check_registration_owner(caller, command_type, command_module);
+	SPI_execute_with_args("DELETE FROM cmdsched.handlers "
+						  "WHERE command_type = $1 AND command_module = $2",
+						  2,
+						  argtypes,
+						  values,
+						  NULL,
+						  false,
+						  0);
+	removed = SPI_processed > 0;
+	SPI_finish();
+	cmdsched_owner_leave(&scope);
+	if (removed)
+		tell_everybody();
+	return removed;
+}

@@ -1,0 +1,67 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler_store.h
+ *	  The registry: command types and the functions that handle them.
+ *
+ * IDENTIFICATION
+ *	  src/command/handler_store.h
+ *-------------------------------------------------------------------------
+ */
+#ifndef CMDSCHED_HANDLER_STORE_H
+#define CMDSCHED_HANDLER_STORE_H
+
+#include "fmgr.h"
+
+#include "command/command.h"
+#include "schedule/retry.h"
+
+typedef enum HandlerForm
+{
+	HANDLER_TAKES_DATA,			 /* (jsonb) */
+	HANDLER_TAKES_DATA_METADATA, /* (jsonb, jsonb) */
+	HANDLER_TAKES_ROW,			 /* (cmdsched.scheduled_commands) */
+} HandlerForm;
+
+/*
+ * A handler as the current role may use it; valid to the end of the
+ * transaction.  Where it cannot be called, problem says why.
+ */
+typedef struct Handler
+{
+	bool registered;
+	bool external;
+	bool paused;
+	bool is_procedure;
+	HandlerForm form;
+	Oid function;
+	FmgrInfo call;
+	RetryPolicy retry;
+	int64 timeout_us; /* 0 = none */
+	int64 last_duration_us;
+	CommandError problem; /* sqlerrcode 0 = none */
+	const char *hint;
+} Handler;
+
+/* What register_handler() is given. */
+typedef struct HandlerRegistration
+{
+	text *command_type;
+	text *command_module;
+	Oid function; /* InvalidOid = external */
+	int max_attempts;
+	Interval *backoff;
+	Interval *max_backoff;
+	Interval *timeout; /* NULL = none */
+	text *history;
+	bool paused;
+} HandlerRegistration;
+
+extern Handler *cmdsched_handler_find(text *command_type,
+									  text *command_module);
+extern void cmdsched_handler_forget_all(void);
+extern void cmdsched_handler_check_function(Oid function);
+extern void cmdsched_handler_register(const HandlerRegistration *registration);
+extern bool cmdsched_handler_unregister(text *command_type,
+										text *command_module);
+
+#endif

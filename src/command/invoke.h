@@ -1,0 +1,71 @@
+/*-------------------------------------------------------------------------
+ *
+ * invoke.h
+ *	  Calls handlers.
+ *
+ * IDENTIFICATION
+ *	  src/command/invoke.h
+ *-------------------------------------------------------------------------
+ */
+#ifndef CMDSCHED_INVOKE_H
+#define CMDSCHED_INVOKE_H
+
+#include "datatype/timestamp.h"
+
+#include "command/command.h"
+#include "command/command_store.h"
+#include "command/handler_store.h"
+#include "compat.h"
+
+typedef enum OutcomeKind
+{
+	OUTCOME_SUCCEEDED,
+	OUTCOME_FAILED,
+	OUTCOME_TRANSIENT, /* deadlock, serialization failure: again at once */
+	OUTCOME_SNOOZED,
+	OUTCOME_ABANDONED,
+	OUTCOME_INTERRUPTED, /* the caller of dispatch by hand was cancelled */
+} OutcomeKind;
+
+typedef struct Outcome
+{
+	OutcomeKind kind;
+	CommandError error;
+	TimestampTz snooze_until;
+	struct ErrorData *raised; /* what was raised, to be raised again */
+} Outcome;
+
+/* Who is calling: a process of our own may be cleaned, or even ended. */
+typedef enum InvokeHost
+{
+	INVOKE_IN_EXECUTOR,
+	INVOKE_IN_SESSION,
+} InvokeHost;
+
+typedef void (*InvokeBody)(void *arg);
+
+extern bool cmdsched_invoke_guarded(InvokeBody body,
+									void *arg,
+									InvokeHost host,
+									Outcome *outcome);
+extern void cmdsched_invoke_handler(Handler *handler,
+									const Command *command,
+									CommandScan *scan,
+									InvokeHost host);
+extern void cmdsched_invoke_procedure(const Handler *handler,
+									  const Command *command,
+									  Datum row);
+extern void cmdsched_invoke_catch(Outcome *outcome, InvokeHost host);
+extern void cmdsched_invoke_clean_session(void);
+extern bool cmdsched_invoke_left_temp_objects(void);
+extern void cmdsched_invoke_prepare_session(void);
+extern bool cmdsched_invoke_was_terminated(void);
+
+/* The attempt being made, for the functions a handler may call */
+extern bool cmdsched_attempt_is_running(void);
+extern Datum cmdsched_attempt_row(void);
+extern const Command *cmdsched_attempt_command(void);
+pg_noreturn extern void cmdsched_attempt_snooze(TimestampTz until);
+pg_noreturn extern void cmdsched_attempt_abandon(const char *reason);
+
+#endif

@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  What differs between the server versions, from 15 to 18.
+ *
+ * The only file that asks for the version.  Old servers are given the new
+ * names, so that the rest reads as if there were one version.
+ *
+ * IDENTIFICATION
+ *	  src/compat.h
+ *-------------------------------------------------------------------------
+ */
+#ifndef CMDSCHED_COMPAT_H
+#define CMDSCHED_COMPAT_H
+
+#include "access/genam.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_proc.h"
+#include "postmaster/bgworker.h"
+#include "tcop/pquery.h"
+#include "utils/acl.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 16 replaced the pg_xxx_aclcheck() family by one function. */
+#if PG_VERSION_NUM < 160000
+static inline AclResult
+object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
+{
+	if (classid == ProcedureRelationId)
+		return pg_proc_aclcheck(objectid, roleid, mode);
+	Assert(classid == DatabaseRelationId);
+	return pg_database_aclcheck(objectid, roleid, mode);
+}
+#endif
+
+/* 17 lets a worker connect as a role that may not log in. */
+#if PG_VERSION_NUM >= 170000
+#define CMDSCHED_CAN_BYPASS_ROLELOGINCHECK true
+#else
+#define CMDSCHED_CAN_BYPASS_ROLELOGINCHECK false
+#define BGWORKER_BYPASS_ROLELOGINCHECK 0
+#endif
+
+/* 17 has infinite intervals. */
+#if PG_VERSION_NUM < 170000
+#define INTERVAL_NOT_FINITE(interval) false
+#endif
+
+/* 18 writes this in front of a declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/* 18 wants to be told where an index scan counts its searches. */
+#if PG_VERSION_NUM >= 180000
+#define cmdsched_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define cmdsched_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#endif
+
+/* 18 took the run_once argument away. */
+#if PG_VERSION_NUM >= 180000
+#define cmdsched_portal_run(portal, dest, qc) \
+	PortalRun(portal, FETCH_ALL, true, dest, dest, qc)
+#else
+#define cmdsched_portal_run(portal, dest, qc) \
+	PortalRun(portal, FETCH_ALL, true, true, dest, dest, qc)
+#endif
+
+#endif

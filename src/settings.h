@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.h
+ *	  The configuration parameters, for those who read them.
+ *
+ * IDENTIFICATION
+ *	  src/settings.h
+ *-------------------------------------------------------------------------
+ */
+#ifndef CMDSCHED_SETTINGS_H
+#define CMDSCHED_SETTINGS_H
+
+extern bool cmdsched_enabled;
+extern bool cmdsched_listen;
+extern char *cmdsched_databases;
+extern int cmdsched_poll_interval; /* s */
+extern int cmdsched_max_executors;
+extern int cmdsched_batch_size;
+extern int cmdsched_batch_time;			   /* ms */
+extern int cmdsched_executor_idle_timeout; /* s */
+extern int cmdsched_max_command_size;	   /* kB */
+extern int cmdsched_log_min_duration;	   /* ms, -1 = off */
+
+extern void cmdsched_settings_define(void);
+extern bool cmdsched_setting_names_database(const char *database_name);
+
+#endif

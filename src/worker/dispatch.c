@@ -1,0 +1,504 @@
+/*-------------------------------------------------------------------------
+ *
+ * dispatch.c
+ *	  Runs a role's due commands in the current transaction: claim, call,
+ *	  and record how it ended.
+ *
+ * The same code serves a background worker and a session that dispatches by
+ * hand.
+ *
+ * Commands run in groups, each group in one subtransaction: claiming and
+ * running one command then costs no subtransaction and no transaction id of
+ * its own.  Where a command raises an error, its group is rolled back, its
+ * failure is recorded, and the others are run again in a smaller group.
+ * Groups shrink with every error and grow again with every success, so that
+ * the good path is free and the bad one bounded.
+ *
+ * IDENTIFICATION
+ *	  src/worker/dispatch.c
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "command/command_store.h"
+#include "command/handler_store.h"
+#include "settings.h"
+#include "worker/dispatch.h"
+#include "worker/shared_state.h"
+#include "worker/wakeup.h"
+
+/* So often a deadlock or serialization failure does not count. */
+#define MAX_TRANSIENT_FAILURES 5
+
+#define MAX_GROUP_SIZE 10000
+
+static int transient_failures = 0;
+
+/* One group, while it runs. */
+typedef struct CommandGroup
+{
+	Dispatch *dispatch;
+	MemoryContext command_context;
+	CommandPosition reached;
+	int attempts;
+	bool ended; /* dispatch->end says why */
+	TimestampTz clock;
+} CommandGroup;
+
+/* ------------------------------------------------------------------------
+ * Recording
+ * ------------------------------------------------------------------------
+ */
+
+void
+cmdsched_attempt_remember(AttemptRecord *record,
+						  const Command *command,
+						  const Handler *handler)
+{
+	Size length =
+		Min(VARSIZE_ANY_EXHDR(command->schedule_id), CMDSCHED_MAX_NAME);
+
+	SET_VARSIZE(record->id_space, VARHDRSZ + length);
+	memcpy(VARDATA(record->id_space),
+		   VARDATA_ANY(command->schedule_id),
+		   length);
+	record->key.schedule_id = (text *) record->id_space;
+	record->key.scheduled_by = command->scheduled_by;
+	text_to_cstring_buffer(
+		command->command_type, record->type_name, sizeof(record->type_name));
+	record->attempts = command->attempts;
+	record->execute_at = command->execute_at;
+	record->due_at = command->due_at;
+	record->retry = handler->retry;
+	record->running = true;
+}
+
+/* A change of state that somebody may have to act on; never a payload. */
+static void
+log_settlement(const AttemptRecord *record, const Settlement *settlement)
+{
+	if (strcmp(settlement->status, "pending") == 0)
+		return;
+	ereport(LOG,
+			errmsg("command \"%s\" of type \"%s\" is %s, SQLSTATE %s",
+				   text_to_cstring(record->key.schedule_id),
+				   record->type_name,
+				   settlement->status,
+				   unpack_sql_state(settlement->error->sqlerrcode)),
+			errhint("See last_error in cmdsched.scheduled_commands."));
+}
+
+/* Apply the rules of what happens to an attempt that did not succeed. */
+static void
+decide(const AttemptRecord *record,
+	   const Outcome *outcome,
+	   TimestampTz now,
+	   Settlement *settlement)
+{
+	settlement->status = "pending";
+	settlement->attempts = record->attempts;
+	settlement->error = NULL;
+	if (outcome->kind == OUTCOME_SNOOZED)
+	{
+		settlement->execute_at = settlement->due_at = outcome->snooze_until;
+		return;
+	}
+
+	settlement->attempts = Min(record->attempts + 1, PG_INT16_MAX);
+	settlement->error = &outcome->error;
+	settlement->execute_at = settlement->due_at = DUE_NEVER;
+	if (outcome->kind != OUTCOME_ABANDONED)
+		settlement->execute_at = settlement->due_at =
+			cmdsched_retry_next(&record->retry,
+								settlement->attempts,
+								now,
+								pg_prng_double(&pg_global_prng_state));
+	if (settlement->due_at == DUE_NEVER)
+	{
+		settlement->status = "failed";
+		settlement->execute_at = record->execute_at;
+	}
+}
+
+/*
+ * Record an attempt that did not succeed, after it was rolled back.  False
+ * where somebody else has taken the command meanwhile.
+ */
+bool
+cmdsched_dispatch_record(const AttemptRecord *record,
+						 const Outcome *outcome,
+						 TimestampTz now)
+{
+	Settlement settlement;
+
+	decide(record, outcome, now, &settlement);
+	if (!cmdsched_command_settle(
+			&record->key, record->attempts, &settlement, now))
+		return false;
+	cmdsched_wakeup_note(record->key.scheduled_by, settlement.due_at);
+	if (settlement.error != NULL)
+		log_settlement(record, &settlement);
+	return true;
+}
+
+/* Set a command aside that cannot run; error NULL: merely not now. */
+static void
+set_aside(Dispatch *dispatch,
+		  const Command *command,
+		  const CommandError *error,
+		  const Handler *handler)
+{
+	Settlement settlement = {
+		.status = error != NULL ? "held" : "pending",
+		.attempts = command->attempts,
+		.execute_at = command->execute_at,
+		.due_at = DUE_NEVER,
+		.error = error,
+	};
+	AttemptRecord record;
+
+	cmdsched_attempt_remember(&record, command, handler);
+	if (cmdsched_command_settle(
+			&record.key, command->attempts, &settlement, dispatch->now))
+	{
+		/* If this is rolled back, it is due as before. */
+		cmdsched_wakeup_note(dispatch->role, command->due_at);
+		if (error != NULL)
+			log_settlement(&record, &settlement);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Running
+ * ------------------------------------------------------------------------
+ */
+
+/* The oid may be that of another role: after a restore, for one. */
+static bool
+is_of_another_role(const Command *command)
+{
+	static char *name = NULL;
+	static Oid role = InvalidOid;
+	Oid namesake;
+
+	if (name != NULL && role == command->scheduled_by &&
+		strcmp(name, command->scheduled_by_name) == 0)
+		return false;
+
+	if (name != NULL)
+		pfree(name);
+	role = command->scheduled_by;
+	name = MemoryContextStrdup(TopMemoryContext,
+							   GetUserNameFromId(role, false));
+	if (strcmp(name, command->scheduled_by_name) == 0)
+		return false;
+	/* Renamed, if nobody has that name now. */
+	namesake = get_role_oid(command->scheduled_by_name, true);
+	return OidIsValid(namesake);
+}
+
+/* Set aside what cannot run here.  True if that was the case. */
+static bool
+cannot_run(Dispatch *dispatch, const Command *command, const Handler *handler)
+{
+	static const CommandError another_role = {
+		.sqlerrcode = ERRCODE_UNDEFINED_OBJECT,
+		.message = "the role that scheduled this command is another one than "
+				   "the role with this OID",
+	};
+
+	if (is_of_another_role(command))
+		set_aside(dispatch, command, &another_role, handler);
+	else if (handler->external || handler->paused)
+		set_aside(dispatch, command, NULL, handler);
+	else if (handler->problem.sqlerrcode != 0)
+	{
+		CommandError error = handler->problem;
+
+		error.detail = handler->hint;
+		set_aside(dispatch, command, &error, handler);
+	}
+	else
+		return false;
+	return true;
+}
+
+/*
+ * Has this command to be left to another transaction?  A slow one must not
+ * keep the effects of those before it waiting, nor one that commits.
+ */
+static bool
+ends_batch(CommandGroup *group, const Handler *handler)
+{
+	Dispatch *dispatch = group->dispatch;
+
+	if (dispatch->host != INVOKE_IN_EXECUTOR)
+		return false;
+	if (handler->is_procedure)
+		dispatch->end = DISPATCH_PROCEDURE;
+	else if (group->attempts + dispatch->attempts > 0 &&
+			 handler->last_duration_us > cmdsched_batch_time * 1000L)
+		dispatch->end = DISPATCH_FULL;
+	else
+		return false;
+	return true;
+}
+
+static void
+log_duration(const AttemptRecord *record, int64 duration_us)
+{
+	if (cmdsched_log_min_duration < 0 ||
+		duration_us < cmdsched_log_min_duration * (int64) 1000)
+		return;
+	ereport(LOG,
+			errmsg("command \"%s\" of type \"%s\" took %.3f ms",
+				   text_to_cstring(record->key.schedule_id),
+				   record->type_name,
+				   duration_us / 1000.0));
+}
+
+static void
+run_attempt(CommandGroup *group,
+			CommandScan *scan,
+			const Command *command,
+			Handler *handler)
+{
+	Dispatch *dispatch = group->dispatch;
+	MemoryContext group_context;
+	TimestampTz ended;
+
+	cmdsched_attempt_remember(&dispatch->last, command, handler);
+	if (dispatch->executor_slot != NO_SLOT)
+		cmdsched_executor_show_command(dispatch->executor_slot,
+									   command->schedule_id);
+	group_context = MemoryContextSwitchTo(group->command_context);
+	cmdsched_invoke_handler(handler, command, scan, dispatch->host);
+	MemoryContextSwitchTo(group_context);
+	MemoryContextReset(group->command_context);
+	if (dispatch->host == INVOKE_IN_EXECUTOR)
+		cmdsched_invoke_clean_session();
+
+	ended = GetCurrentTimestamp();
+	handler->last_duration_us = ended - group->clock;
+	log_duration(&dispatch->last, ended - group->clock);
+	group->clock = ended;
+	group->attempts++;
+	dispatch->last.running = false;
+}
+
+/* Run one command.  False where the group has to end before it. */
+static bool
+run_command(CommandGroup *group, CommandScan *scan, const Command *command)
+{
+	Dispatch *dispatch = group->dispatch;
+	Handler *handler =
+		cmdsched_handler_find(command->command_type, command->command_module);
+
+	if (cannot_run(dispatch, command, handler))
+		return true;
+	if (ends_batch(group, handler))
+	{
+		group->ended = true;
+		return false;
+	}
+	switch (cmdsched_command_claim(scan))
+	{
+		case CLAIM_OK:
+			run_attempt(group, scan, command, handler);
+			break;
+		case CLAIM_LOCKED:
+			dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
+			break;
+		case CLAIM_GONE:
+			break;
+	}
+	return true;
+}
+
+/* After a command: may the batch take another? */
+static bool
+batch_is_full(CommandGroup *group)
+{
+	Dispatch *dispatch = group->dispatch;
+	int attempts = dispatch->attempts + group->attempts;
+
+	if ((dispatch->max_commands > 0 && attempts >= dispatch->max_commands) ||
+		group->clock >= dispatch->stop_at ||
+		(dispatch->host == INVOKE_IN_EXECUTOR && group->attempts > 0 &&
+		 cmdsched_invoke_left_temp_objects()))
+	{
+		dispatch->end = DISPATCH_FULL;
+		group->ended = true;
+	}
+	return group->ended;
+}
+
+/* The body of one subtransaction. */
+static void
+run_group(void *arg)
+{
+	CommandGroup *group = arg;
+	Dispatch *dispatch = group->dispatch;
+	CommandScan *scan =
+		cmdsched_command_scan_begin(dispatch->role, &group->reached);
+	Command command;
+	bool found = true;
+
+	while (!group->ended && group->attempts < dispatch->group_size &&
+		   (found = cmdsched_command_scan_next(scan, &command)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (command.due_at > dispatch->now)
+			break;
+		if (!run_command(group, scan, &command))
+			break;
+		cmdsched_command_position(&group->reached, &command);
+		if (batch_is_full(group))
+			break;
+	}
+	if (!found || (!group->ended && command.due_at > dispatch->now))
+	{
+		dispatch->end = DISPATCH_DRY;
+		dispatch->next_due = found ? command.due_at : DUE_NEVER;
+		group->reached.due_at = dispatch->now;
+		group->reached.id_len = 0;
+		group->ended = true;
+	}
+	cmdsched_command_scan_end(scan);
+}
+
+/*
+ * The group was rolled back because the last attempt raised an error: settle
+ * that one.  False where it is to be made again at once.
+ */
+static bool
+settle_failure(Dispatch *dispatch, Outcome *outcome)
+{
+	/* Not a handler's error but ours, or the caller's wish to stop. */
+	if (!dispatch->last.running || outcome->kind == OUTCOME_INTERRUPTED)
+		ReThrowError(outcome->raised);
+
+	dispatch->attempts++;
+	dispatch->last.running = false;
+	if (outcome->kind == OUTCOME_TRANSIENT &&
+		++transient_failures <= MAX_TRANSIENT_FAILURES)
+	{
+		dispatch->pause_ms = cmdsched_retry_pause_ms(
+			transient_failures, pg_prng_double(&pg_global_prng_state));
+		return false;
+	}
+	transient_failures = 0;
+	cmdsched_dispatch_record(&dispatch->last, outcome, dispatch->now);
+	return true;
+}
+
+/* One more group.  True if it was the last. */
+static bool
+run_next_group(Dispatch *dispatch, MemoryContext command_context)
+{
+	CommandGroup group = {
+		.dispatch = dispatch,
+		.command_context = command_context,
+		.reached = dispatch->reached,
+		.clock = GetCurrentTimestamp(),
+	};
+	Outcome outcome = {0};
+
+	dispatch->last.running = false;
+	if (cmdsched_invoke_guarded(run_group, &group, dispatch->host, &outcome))
+	{
+		if (group.attempts > 0)
+			transient_failures = 0;
+		dispatch->reached = group.reached;
+		dispatch->attempts += group.attempts;
+		dispatch->succeeded += group.attempts;
+		dispatch->group_size = Min(dispatch->group_size * 2, MAX_GROUP_SIZE);
+		return group.ended;
+	}
+
+	if (dispatch->host == INVOKE_IN_EXECUTOR)
+		cmdsched_invoke_clean_session();
+	dispatch->group_size = Max(group.attempts / 2, 1);
+	if (!settle_failure(dispatch, &outcome))
+	{
+		dispatch->rolled_back = group.attempts;
+		dispatch->end = DISPATCH_TRANSIENT;
+		return true;
+	}
+	dispatch->end = DISPATCH_FULL;
+	return GetCurrentTimestamp() >= dispatch->stop_at ||
+		   (dispatch->max_commands > 0 &&
+			dispatch->attempts >= dispatch->max_commands);
+}
+
+/* Run what is due, as far as the limits allow. */
+void
+cmdsched_dispatch(Dispatch *dispatch)
+{
+	MemoryContext caller_context = CurrentMemoryContext;
+	MemoryContext group_context = AllocSetContextCreate(
+		caller_context, "cmdsched group", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext command_context = AllocSetContextCreate(
+		group_context, "cmdsched command", ALLOCSET_DEFAULT_SIZES);
+	bool ended = false;
+
+	dispatch->end = DISPATCH_FULL;
+	dispatch->attempts = 0;
+	dispatch->succeeded = 0;
+	dispatch->reached = dispatch->from;
+	dispatch->next_due = DUE_NEVER;
+	dispatch->locked_due = DUE_NEVER;
+	while (!ended)
+	{
+		MemoryContextSwitchTo(group_context);
+		ended = run_next_group(dispatch, command_context);
+		MemoryContextResetOnly(group_context);
+		MemoryContextReset(command_context);
+	}
+	MemoryContextSwitchTo(caller_context);
+	MemoryContextDelete(group_context);
+	if (dispatch->executor_slot != NO_SLOT)
+		cmdsched_executor_show_command(dispatch->executor_slot, NULL);
+}
+
+/*
+ * Run a role's due commands in a session that acts as that role; returns how
+ * many succeeded.
+ */
+int
+cmdsched_dispatch_by_hand(Oid role, int max_commands, TimestampTz now)
+{
+	Dispatch dispatch = {
+		.role = role,
+		.host = INVOKE_IN_SESSION,
+		.executor_slot = NO_SLOT,
+		.from = {.due_at = DT_NOBEGIN},
+		.now = now,
+		.stop_at = DT_NOEND,
+		.max_commands = max_commands,
+		.group_size = cmdsched_batch_size,
+	};
+	int succeeded = 0;
+
+	for (;;)
+	{
+		cmdsched_dispatch(&dispatch);
+		succeeded += dispatch.succeeded;
+		if (dispatch.end != DISPATCH_TRANSIENT)
+			break;
+		pg_usleep(dispatch.pause_ms * 1000L);
+		CHECK_FOR_INTERRUPTS();
+		dispatch.from = dispatch.reached;
+		dispatch.max_commands = Max(max_commands - succeeded, 0);
+		if (max_commands > 0 && dispatch.max_commands == 0)
+			break;
+	}
+	return succeeded;
+}

@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * dispatch.h
+ *	  Runs a role's due commands in the current transaction.
+ *
+ * IDENTIFICATION
+ *	  src/worker/dispatch.h
+ *-------------------------------------------------------------------------
+ */
+#ifndef CMDSCHED_DISPATCH_H
+#define CMDSCHED_DISPATCH_H
+
+#include "command/command.h"
+#include "command/invoke.h"
+#include "schedule/retry.h"
+
+/* What has to be known of an attempt to record how it ended. */
+typedef struct AttemptRecord
+{
+	bool running; /* it was this one, when the error came */
+	CommandKey key;
+	char id_space[VARHDRSZ + CMDSCHED_MAX_NAME];
+	char type_name[CMDSCHED_MAX_NAME + 1]; /* for the log */
+	int attempts;
+	TimestampTz execute_at;
+	TimestampTz due_at;
+	RetryPolicy retry;
+} AttemptRecord;
+
+/* Why a dispatch ended with work left. */
+typedef enum DispatchEnd
+{
+	DISPATCH_DRY,		/* nothing more is due */
+	DISPATCH_FULL,		/* as many, or as long, as allowed */
+	DISPATCH_TRANSIENT, /* the last attempt is to be made again at once */
+	DISPATCH_PROCEDURE, /* the next one needs transactions of its own */
+} DispatchEnd;
+
+typedef struct Dispatch
+{
+	/* What to do */
+	Oid role;
+	InvokeHost host;
+	int executor_slot; /* to show what is running, or NO_SLOT */
+	CommandPosition from;
+	TimestampTz now;	 /* run what is due by then */
+	TimestampTz stop_at; /* take no further command after that */
+	int max_commands;	 /* 0 = all */
+	int group_size;		 /* commands to a subtransaction; is adapted */
+
+	/* What was done */
+	DispatchEnd end;
+	int attempts;
+	int succeeded;
+	CommandPosition reached; /* everything before it is dealt with */
+	TimestampTz next_due;	 /* when dry */
+	TimestampTz locked_due;	 /* stepped over, in somebody else's hands */
+	int pause_ms;			 /* before a transient failure is tried again */
+	int rolled_back;		 /* commands to be run again before that one */
+	AttemptRecord last;
+} Dispatch;
+
+extern void cmdsched_dispatch(Dispatch *dispatch);
+extern bool cmdsched_dispatch_record(const AttemptRecord *record,
+									 const Outcome *outcome,
+									 TimestampTz now);
+extern int cmdsched_dispatch_by_hand(Oid role,
+									 int max_commands,
+									 TimestampTz now);
+extern void cmdsched_attempt_remember(AttemptRecord *record,
+									  const Command *command,
+									  const Handler *handler);
+
+#endif

@@ -1,0 +1,533 @@
+/*-------------------------------------------------------------------------
+ *
+ * executor.c
+ *	  The process that carries out one role's commands in one database.
+ *
+ * It is connected as that role, so that a handler has nothing to escape to.
+ * It takes batches until nothing is due, sleeps until the next command is,
+ * and leaves when there is nothing to do for a while or somebody else needs
+ * its place.
+ *
+ * A batch is one transaction: effects and removal of its commands commit
+ * together.  Where the commit itself fails, a deferred constraint say, the
+ * same commands are run again one to a transaction, to find the guilty one.
+ *
+ * IDENTIFICATION
+ *	  src/worker/executor.c
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "command/extension.h"
+#include "command/invoke.h"
+#include "compat.h"
+#include "settings.h"
+#include "worker/dispatch.h"
+#include "worker/shared_state.h"
+#include "worker/wakeup.h"
+#include "worker/worker.h"
+
+/* After that long in one batch, or without a pause, help is asked for. */
+#define HELP_AFTER_MS 20
+#define HELP_AFTER_US (50 * 1000L)
+
+/* How long to leave a row alone that somebody has locked. */
+#define LOCKED_WAIT_US (1 * USECS_PER_SEC)
+
+/* How often to look whether somebody waits for the database. */
+#define DATABASE_CHECK_US (1 * USECS_PER_SEC)
+
+/* After an error that was not a handler's. */
+#define TROUBLE_WAIT_US (1 * USECS_PER_SEC)
+
+/* This process. */
+typedef struct Executor
+{
+	int slot;
+	int role_slot;
+	Oid role;
+	bool in_batch; /* then take is to be put back at exit */
+	RoleTake take;
+	TimestampTz locked_due;	  /* stepped over, DUE_NEVER = nothing */
+	TimestampTz locked_until; /* look there again at that time */
+	int group_size;
+	int solo_commands; /* so many are to have a transaction each */
+	int next_limit;	   /* most commands in the next batch; 0 = the usual */
+	Dispatch dispatch;
+	bool busy;
+	TimestampTz busy_since;
+	TimestampTz idle_since;
+	TimestampTz database_checked;
+} Executor;
+
+static Executor me;
+static TimeoutId help_timeout;
+
+/* ------------------------------------------------------------------------
+ * Coming and going
+ * ------------------------------------------------------------------------
+ */
+
+/* Rows stepped over are behind the low-water mark: go back for them. */
+static void
+look_at_locked_again(void)
+{
+	cmdsched_role_lower(me.role_slot, me.locked_due);
+	me.locked_due = DUE_NEVER;
+}
+
+/* A handler that would not stop ended this process: its attempt counts. */
+static void
+record_termination(void)
+{
+	Outcome outcome = {
+		.kind = OUTCOME_FAILED,
+		.error = {.sqlerrcode = ERRCODE_ADMIN_SHUTDOWN,
+				  .message = "handler was terminated, since it went on after "
+							 "it was cancelled at its time limit"},
+	};
+
+	StartTransactionCommand();
+	cmdsched_dispatch_record(
+		&me.dispatch.last, &outcome, GetCurrentTimestamp());
+	CommitTransactionCommand();
+}
+
+static void
+leave(int code, Datum arg)
+{
+	AbortOutOfAnyTransaction();
+	if (me.in_batch)
+		cmdsched_role_put_back(me.role_slot, &me.take);
+	look_at_locked_again();
+	if (cmdsched_invoke_was_terminated() && me.dispatch.last.running)
+		record_termination();
+	cmdsched_executor_detach(me.slot);
+}
+
+static void
+ask_for_help(void)
+{
+	cmdsched_executor_ask_for_help(me.slot);
+}
+
+static void
+connect_as_role(void)
+{
+	Oid database;
+
+	cmdsched_executor_identify(me.slot, &database, &me.role);
+	BackgroundWorkerInitializeConnectionByOid(
+		database, me.role, BGWORKER_BYPASS_ROLELOGINCHECK);
+	cmdsched_invoke_prepare_session();
+}
+
+static bool
+must_leave(TimestampTz now)
+{
+	if (cmdsched_executor_is_leaving(me.slot) || !cmdsched_enabled)
+		return true;
+	if (now - me.database_checked < DATABASE_CHECK_US)
+		return false;
+	me.database_checked = now;
+	return cmdsched_worker_database_is_wanted();
+}
+
+/* ------------------------------------------------------------------------
+ * One batch
+ * ------------------------------------------------------------------------
+ */
+
+static void
+begin_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+}
+
+/* False where the extension is gone. */
+static bool
+run_batch(void)
+{
+	Dispatch *dispatch = &me.dispatch;
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+
+	if (cmdsched_extension_find() == NULL)
+		return false;
+	dispatch->role = me.role;
+	dispatch->host = INVOKE_IN_EXECUTOR;
+	dispatch->executor_slot = me.slot;
+	dispatch->from = me.take.from;
+	dispatch->now = now;
+	dispatch->stop_at =
+		TimestampTzPlusMilliseconds(now, cmdsched_batch_time);
+	dispatch->max_commands =
+		me.next_limit > 0 ? me.next_limit : cmdsched_batch_size;
+	dispatch->group_size = Min(me.group_size, dispatch->max_commands);
+	enable_timeout_after(help_timeout, HELP_AFTER_MS);
+	cmdsched_dispatch(dispatch);
+	disable_timeout(help_timeout, false);
+	if (dispatch->next_due != DUE_NEVER || dispatch->end == DISPATCH_DRY)
+		cmdsched_role_set_next_due(me.role_slot, dispatch->next_due);
+	me.group_size = dispatch->group_size;
+	return true;
+}
+
+/* The commit failed, and this batch was the one command that is to blame. */
+static void
+record_failed_commit(Outcome *outcome)
+{
+	PG_TRY();
+	{
+		begin_transaction();
+		cmdsched_dispatch_record(
+			&me.dispatch.last, outcome, GetCurrentTimestamp());
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+	}
+	PG_END_TRY();
+}
+
+/* The transaction raised an error, outside of any handler or at commit. */
+static void
+recover_batch(bool committing)
+{
+	MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
+	Outcome outcome = {0};
+	int attempts = me.dispatch.attempts;
+
+	HOLD_INTERRUPTS();
+	disable_timeout(help_timeout, false);
+	if (!committing)
+		EmitErrorReport();
+	cmdsched_invoke_catch(&outcome, INVOKE_IN_EXECUTOR);
+	AbortCurrentTransaction();
+	RESUME_INTERRUPTS();
+	cmdsched_role_put_back(me.role_slot, &me.take);
+	me.in_batch = false;
+	MemoryContextSwitchTo(context);
+
+	if (committing && attempts == 1)
+		record_failed_commit(&outcome);
+	else if (committing)
+		me.solo_commands = attempts;
+	else
+		pg_usleep(TROUBLE_WAIT_US);
+	FreeErrorData(outcome.raised);
+}
+
+static void
+remember_locked(void)
+{
+	if (me.dispatch.locked_due >= me.locked_due)
+		return;
+	me.locked_due = me.dispatch.locked_due;
+	me.locked_until = GetCurrentTimestamp() + LOCKED_WAIT_US;
+}
+
+/* Claim, run and commit.  False where there is no more to be done here. */
+static bool
+run_batch_transaction(void)
+{
+	volatile bool committing = false;
+	volatile bool extension_exists = true;
+
+	me.dispatch.end = DISPATCH_FULL;
+	me.dispatch.attempts = 0;
+	me.next_limit = me.solo_commands > 0 ? 1 : me.next_limit;
+	if (me.locked_due != DUE_NEVER &&
+		GetCurrentTimestamp() >= me.locked_until)
+		look_at_locked_again();
+	/* The order matters: see shared_state.c. */
+	cmdsched_role_take(me.role_slot, &me.take);
+	me.in_batch = true;
+	PG_TRY();
+	{
+		begin_transaction();
+		extension_exists = run_batch();
+		committing = true;
+		CommitTransactionCommand();
+		committing = false;
+		if (extension_exists)
+			cmdsched_role_finish(
+				me.role_slot, &me.take, &me.dispatch.reached);
+		me.in_batch = false;
+		remember_locked();
+		me.solo_commands =
+			Max(me.solo_commands - me.dispatch.attempts, 0);
+	}
+	PG_CATCH();
+	{
+		recover_batch(committing);
+	}
+	PG_END_TRY();
+	me.next_limit = 0;
+	cmdsched_executor_count_commands(me.slot, me.dispatch.attempts);
+	return extension_exists;
+}
+
+/* Temporary objects of the last command are not there for the next. */
+static void
+drop_temp_objects(void)
+{
+	if (!cmdsched_invoke_left_temp_objects())
+		return;
+	begin_transaction();
+	ResetTempTableNamespace();
+	CommitTransactionCommand();
+}
+
+/* ------------------------------------------------------------------------
+ * Procedures
+ * ------------------------------------------------------------------------
+ */
+
+/* The command that ended the batch, copied out of its row. */
+static bool
+fetch_procedure_command(MemoryContext context,
+						Command *command,
+						Datum *row,
+						Handler *handler)
+{
+	CommandScan *scan =
+		cmdsched_command_scan_begin(me.role, &me.dispatch.reached);
+	bool found = false;
+
+	while (!found && cmdsched_command_scan_next(scan, command) &&
+		   command->due_at <= me.dispatch.now)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		*handler = *cmdsched_handler_find(command->command_type,
+										  command->command_module);
+		if (handler->is_procedure && handler->problem.sqlerrcode == 0)
+		{
+			*row = cmdsched_command_row(scan);
+			cmdsched_command_copy(command, *row);
+			found = true;
+		}
+		MemoryContextSwitchTo(caller);
+		if (!found)
+			break;
+		cmdsched_attempt_remember(&me.dispatch.last, command, handler);
+		me.dispatch.last.running = false;
+		if (!cmdsched_command_lock(&me.dispatch.last.key, true))
+		{
+			/* Another executor runs it: look at the next. */
+			found = false;
+		}
+	}
+	cmdsched_command_scan_end(scan);
+	return found;
+}
+
+/* Call, and remove the command in the procedure's last transaction. */
+static pg_noinline void
+call_procedure(MemoryContext context, bool *locked)
+{
+	Command command;
+	Handler handler;
+	Datum row = (Datum) 0;
+
+	begin_transaction();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	*locked = fetch_procedure_command(context, &command, &row, &handler);
+	PopActiveSnapshot();
+	if (*locked)
+	{
+		me.dispatch.last.running = true;
+		cmdsched_executor_show_command(me.slot, command.schedule_id);
+		cmdsched_invoke_procedure(&handler, &command, row);
+		me.dispatch.last.running = false;
+		(void) cmdsched_command_delete_unchanged(&me.dispatch.last.key,
+												 command.execute_at);
+	}
+	CommitTransactionCommand();
+}
+
+static void
+recover_procedure(void)
+{
+	MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
+	Outcome outcome = {0};
+
+	cmdsched_invoke_catch(&outcome, INVOKE_IN_EXECUTOR);
+	AbortCurrentTransaction();
+	me.dispatch.last.running = false;
+	MemoryContextSwitchTo(context);
+	record_failed_commit(&outcome);
+	FreeErrorData(outcome.raised);
+}
+
+/*
+ * A procedure may commit, so it runs outside any batch, and at least once: a
+ * crash between its last commit and ours makes it run again.
+ */
+static void
+run_procedure(void)
+{
+	MemoryContext context = AllocSetContextCreate(
+		TopMemoryContext, "cmdsched procedure", ALLOCSET_DEFAULT_SIZES);
+	bool locked = false;
+
+	enable_timeout_after(help_timeout, HELP_AFTER_MS);
+	PG_TRY();
+	{
+		call_procedure(context, &locked);
+	}
+	PG_CATCH();
+	{
+		recover_procedure();
+	}
+	PG_END_TRY();
+	disable_timeout(help_timeout, false);
+	if (locked)
+		cmdsched_command_unlock(&me.dispatch.last.key);
+	cmdsched_executor_show_command(me.slot, NULL);
+	cmdsched_executor_count_commands(me.slot, 1);
+	cmdsched_invoke_clean_session();
+	MemoryContextDelete(context);
+}
+
+/* ------------------------------------------------------------------------
+ * The loop
+ * ------------------------------------------------------------------------
+ */
+
+static void
+become_busy(TimestampTz now)
+{
+	if (me.busy)
+		return;
+	me.busy = true;
+	me.busy_since = now;
+	cmdsched_executor_be_busy(me.slot);
+	cmdsched_executor_set_state(me.slot, EXECUTOR_RUNNING, now);
+	pgstat_report_activity(STATE_RUNNING, "running commands");
+}
+
+static void
+become_idle(TimestampTz now)
+{
+	if (!me.busy)
+		return;
+	me.busy = false;
+	me.idle_since = now;
+	cmdsched_executor_set_state(me.slot, EXECUTOR_IDLE, now);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* More is due: go on at once, and ask for help if this goes on for long. */
+static void
+go_on(TimestampTz now)
+{
+	Dispatch *dispatch = &me.dispatch;
+
+	become_busy(now);
+	if (dispatch->end == DISPATCH_PROCEDURE)
+		run_procedure();
+	else if (dispatch->end == DISPATCH_TRANSIENT)
+	{
+		me.next_limit = dispatch->rolled_back;
+		pg_usleep(dispatch->pause_ms * 1000L);
+	}
+	if (now - me.busy_since > HELP_AFTER_US)
+	{
+		cmdsched_executor_ask_for_help(me.slot);
+		me.busy_since = now;
+	}
+}
+
+/* Nothing is due.  False when it is time to leave. */
+static bool
+sleep_until_due(TimestampTz now)
+{
+	int64 idle_timeout_us =
+		cmdsched_executor_idle_timeout * (int64) USECS_PER_SEC;
+	TimestampTz leave_at = me.idle_since + idle_timeout_us;
+	TimestampTz wake_at = me.dispatch.next_due;
+
+	/* Not when it would soon be back. */
+	if (wake_at > now + idle_timeout_us)
+	{
+		if (now >= leave_at)
+			return false;
+		wake_at = leave_at;
+	}
+	cmdsched_executor_sleep(me.slot, me.dispatch.next_due);
+	if (me.locked_due != DUE_NEVER)
+		wake_at = Min(wake_at, me.locked_until);
+	cmdsched_worker_wait(Min(wake_at, now + DATABASE_CHECK_US));
+	return true;
+}
+
+static void
+run(void)
+{
+	for (;;)
+	{
+		TimestampTz now;
+		bool more;
+
+		cmdsched_worker_handle_interrupts();
+		now = GetCurrentTimestamp();
+		if (must_leave(now))
+			break;
+		if (!me.busy)
+			cmdsched_executor_listen(me.slot);
+		if (!run_batch_transaction())
+			break;
+		drop_temp_objects();
+		now = GetCurrentTimestamp();
+		more = me.dispatch.end != DISPATCH_DRY;
+		if (me.dispatch.attempts > 0)
+			me.idle_since = now;
+		if (more)
+			go_on(now);
+		else if (me.busy)
+			become_idle(now); /* look once more, listening */
+		else if (!sleep_until_due(now))
+			break;
+	}
+}
+
+void
+cmdsched_executor_main(Datum arg)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	me.slot = DatumGetInt32(arg);
+	cmdsched_worker_setup(StatementCancelHandler);
+	if (!cmdsched_shared_state_attach())
+		proc_exit(0);
+	connect_as_role();
+	if (!cmdsched_executor_attach(me.slot, now))
+		proc_exit(0);
+	me.role_slot = cmdsched_executor_role_slot(me.slot);
+	me.group_size = cmdsched_batch_size;
+	me.idle_since = now;
+	me.locked_due = DUE_NEVER;
+	me.database_checked = now;
+	before_shmem_exit(leave, (Datum) 0);
+	help_timeout = RegisterTimeout(USER_TIMEOUT, ask_for_help);
+	run();
+	proc_exit(0);
+}

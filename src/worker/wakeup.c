@@ -1,0 +1,142 @@
+/*-------------------------------------------------------------------------
+ *
+ * wakeup.c
+ *	  Tells the workers, when a transaction ends, what it changed.
+ *
+ * While it runs, a transaction notes for which roles it changed something
+ * and when the earliest of it is due.  The notes are passed on after commit,
+ * when the rows can be seen, and after abort too: a worker may have stepped
+ * over a row that this transaction had locked.  Nothing here can throw once
+ * the transaction has ended: an error there would be a PANIC.
+ *
+ * Rolled back savepoints keep their notes.  A wake-up too many costs one
+ * look; a lost one costs a delay until the next sweep, never a command.
+ *
+ * IDENTIFICATION
+ *	  src/worker/wakeup.c
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+
+#include "worker/shared_state.h"
+#include "worker/wakeup.h"
+
+/* A transaction that schedules for more roles than that asks for a sweep. */
+#define MAX_NOTES 16
+
+typedef struct WakeupNote
+{
+	Oid role;
+	int role_slot;
+	TimestampTz due_at;
+} WakeupNote;
+
+static WakeupNote notes[MAX_NOTES];
+static int nnotes = 0;
+static bool sweep_noted = false;
+static int database_slot = NO_SLOT;
+static Oid database = InvalidOid; /* MyDatabaseId is gone at exit */
+
+static void
+ask_for_sweep(void)
+{
+	if (database_slot == NO_SLOT)
+		return;
+	cmdsched_scheduler_request_sweep(database_slot);
+	/* Perhaps the extension has just been created. */
+	if (cmdsched_database_state(database_slot) != SCHEDULER_RUNNING)
+		cmdsched_launcher_wake();
+}
+
+static void
+pass_on_notes(void)
+{
+	for (int i = 0; i < nnotes; i++)
+	{
+		if (cmdsched_role_is(notes[i].role_slot, database, notes[i].role))
+			cmdsched_role_lower(notes[i].role_slot, notes[i].due_at);
+		else
+			sweep_noted = true;
+	}
+	if (sweep_noted)
+		ask_for_sweep();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+			if (nnotes > 0 || sweep_noted)
+				pass_on_notes();
+			break;
+		case XACT_EVENT_PREPARE:
+			/* The rows come with COMMIT PREPARED, of which nobody hears. */
+			if (nnotes > 0 || sweep_noted)
+				ask_for_sweep();
+			break;
+		default:
+			return;
+	}
+	nnotes = 0;
+	sweep_noted = false;
+}
+
+static bool
+prepare_to_note(void)
+{
+	static bool registered = false;
+
+	if (!cmdsched_shared_state_attach())
+		return false;
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		registered = true;
+	}
+	database = MyDatabaseId;
+	if (database_slot == NO_SLOT)
+		database_slot = cmdsched_database_add(database);
+	return true;
+}
+
+/* This transaction changes what is due for a role at that time. */
+void
+cmdsched_wakeup_note(Oid role, TimestampTz due_at)
+{
+	int role_slot;
+
+	for (int i = 0; i < nnotes; i++)
+	{
+		if (notes[i].role == role)
+		{
+			notes[i].due_at = Min(notes[i].due_at, due_at);
+			return;
+		}
+	}
+	if (due_at == DUE_NEVER || !prepare_to_note())
+		return;
+	role_slot = cmdsched_role_find_or_add(database, role);
+	if (nnotes == MAX_NOTES || role_slot == NO_SLOT)
+	{
+		sweep_noted = true;
+		return;
+	}
+	notes[nnotes].role = role;
+	notes[nnotes].role_slot = role_slot;
+	notes[nnotes].due_at = due_at;
+	nnotes++;
+}
+
+/* This transaction changes more than it can say. */
+void
+cmdsched_wakeup_note_everything(void)
+{
+	if (prepare_to_note())
+		sweep_noted = true;
+}

@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * wakeup.h
+ *	  Tells the workers, when a transaction ends, what it changed.
+ *
+ * IDENTIFICATION
+ *	  src/worker/wakeup.h
+ *-------------------------------------------------------------------------
+ */
+#ifndef CMDSCHED_WAKEUP_H
+#define CMDSCHED_WAKEUP_H
+
+#include "datatype/timestamp.h"
+
+extern void cmdsched_wakeup_note(Oid role, TimestampTz due_at);
+extern void cmdsched_wakeup_note_everything(void);
+
+#endif

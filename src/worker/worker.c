@@ -1,0 +1,207 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  What every process of ours does alike: being registered, signals,
+ *	  waiting, reloading settings, getting out of the way.
+ *
+ * IDENTIFICATION
+ *	  src/worker/worker.c
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "compat.h"
+#include "worker/worker.h"
+
+/* No wait is longer, so that a clock that is set cannot freeze us. */
+#define MAX_WAIT_US (60 * USECS_PER_SEC)
+
+/* ------------------------------------------------------------------------
+ * Registering
+ * ------------------------------------------------------------------------
+ */
+
+static void
+fill_worker(BackgroundWorker *worker, const char *main_function)
+{
+	memset(worker, 0, sizeof(*worker));
+	worker->bgw_flags =
+		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker->bgw_library_name, "cmdsched", BGW_MAXLEN);
+	strlcpy(worker->bgw_function_name, main_function, BGW_MAXLEN);
+}
+
+/* The launcher is the only one that the postmaster itself brings back. */
+void
+cmdsched_worker_register_launcher(void)
+{
+	BackgroundWorker worker;
+
+	fill_worker(&worker, "cmdsched_launcher_main");
+	worker.bgw_restart_time = 1;
+	strlcpy(worker.bgw_type, "cmdsched launcher", BGW_MAXLEN);
+	strlcpy(worker.bgw_name, "cmdsched launcher", BGW_MAXLEN);
+	RegisterBackgroundWorker(&worker);
+}
+
+/* NULL where the server has no free worker slot. */
+BackgroundWorkerHandle *
+cmdsched_worker_start(WorkerKind kind, Oid database, int slot)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+	const char *type;
+
+	if (kind == WORKER_SCHEDULER)
+	{
+		type = "cmdsched scheduler";
+		fill_worker(&worker, "cmdsched_scheduler_main");
+		worker.bgw_main_arg = ObjectIdGetDatum(database);
+	}
+	else
+	{
+		type = "cmdsched executor";
+		fill_worker(&worker, "cmdsched_executor_main");
+		worker.bgw_main_arg = Int32GetDatum(slot);
+	}
+	strlcpy(worker.bgw_type, type, BGW_MAXLEN);
+	snprintf(
+		worker.bgw_name, BGW_MAXLEN, "%s for database %u", type, database);
+	worker.bgw_notify_pid = MyProcPid;
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+		return NULL;
+	return handle;
+}
+
+bool
+cmdsched_worker_has_ended(BackgroundWorkerHandle *handle)
+{
+	pid_t pid;
+	BgwHandleStatus status = GetBackgroundWorkerPid(handle, &pid);
+
+	return status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED;
+}
+
+/* ------------------------------------------------------------------------
+ * Running
+ * ------------------------------------------------------------------------
+ */
+
+/* First thing in a worker's main function. */
+void
+cmdsched_worker_setup(void (*sigint_handler)(int))
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGINT, sigint_handler);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+#if defined(__linux__) && defined(PR_SET_TIMERSLACK)
+	/* The kernel may otherwise be 50 us late with every wake-up. */
+	(void) prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+#endif
+}
+
+void
+cmdsched_worker_handle_interrupts(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+bool
+cmdsched_worker_shutdown_requested(void)
+{
+	return ProcDiePending;
+}
+
+/*
+ * Sleep until that instant or until the latch is set.  The server counts
+ * waits in whole milliseconds; the rest of the last one is slept through,
+ * which is short enough to let the latch wait.
+ */
+void
+cmdsched_worker_wait(TimestampTz until)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64 wait_us = until <= now ? 0 : MAX_WAIT_US;
+
+	if (until > now && until < now + MAX_WAIT_US)
+		wait_us = until - now;
+	if (wait_us >= 1000)
+	{
+		if (WaitLatch(MyLatch,
+					  WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					  wait_us / 1000,
+					  PG_WAIT_EXTENSION) &
+			WL_LATCH_SET)
+			wait_us = 0;
+		else
+			wait_us = until - GetCurrentTimestamp();
+	}
+	if (wait_us > 0 && wait_us < 1000)
+		pg_usleep(wait_us);
+	ResetLatch(MyLatch);
+}
+
+/* In any session: wait for a condition that others bring about. */
+bool
+cmdsched_worker_wait_until(WorkerCondition condition,
+						   void *arg,
+						   int timeout_ms)
+{
+	TimestampTz deadline =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+
+	while (!condition(arg))
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
+		/* Not everything that we wait for sets our latch. */
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 10,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return true;
+}
+
+/*
+ * Does somebody wait for this database to be free of connections, to drop,
+ * rename or copy it?  They hold a lock on it that we cannot get past.
+ */
+bool
+cmdsched_worker_database_is_wanted(void)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, true, true) ==
+		LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, RowExclusiveLock, true);
+	return false;
+}
