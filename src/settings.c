@@ -57,7 +57,7 @@ cmdsched_setting_names_database(const char *database_name)
 	copy = pstrdup(cmdsched_databases);
 	if (SplitIdentifierString(copy, ',', &names))
 	{
-		foreach (cell, names)
+		foreach(cell, names)
 			found |= strcmp((char *) lfirst(cell), database_name) == 0;
 	}
 	list_free(names);
@@ -68,17 +68,16 @@ cmdsched_setting_names_database(const char *database_name)
 static void
 define_worker_settings(void)
 {
-	DefineCustomBoolVariable(
-		"cmdsched.enabled",
-		"Sets whether the workers run commands.",
-		"While off, commands wait; dispatch by hand goes on working.",
-		&cmdsched_enabled,
-		true,
-		PGC_SIGHUP,
-		0,
-		NULL,
-		NULL,
-		NULL);
+	DefineCustomBoolVariable("cmdsched.enabled",
+							 "Sets whether the workers run commands.",
+							 "While off, commands wait; dispatch by hand goes on working.",
+							 &cmdsched_enabled,
+							 true,
+							 PGC_SIGHUP,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
 	DefineCustomBoolVariable("cmdsched.listen",
 							 "Sets whether NOTIFY cmdsched wakes the scheduler.",
 							 NULL,
@@ -89,56 +88,52 @@ define_worker_settings(void)
 							 NULL,
 							 NULL,
 							 NULL);
-	DefineCustomStringVariable(
-		"cmdsched.databases",
-		"Sets the databases that get a scheduler.",
-		"Empty means every database that has the extension.",
-		&cmdsched_databases,
-		"",
-		PGC_SIGHUP,
-		GUC_LIST_INPUT,
-		check_databases,
-		NULL,
-		NULL);
-	DefineCustomIntVariable(
-		"cmdsched.poll_interval",
-		"Sets how often the scheduler looks at everything.",
-		"Finds what cannot wake it: restored or replicated rows.",
-		&cmdsched_poll_interval,
-		60,
-		1,
-		INT_MAX / 1000,
-		PGC_SIGHUP,
-		GUC_UNIT_S,
-		NULL,
-		NULL,
-		NULL);
-	DefineCustomIntVariable(
-		"cmdsched.max_executors",
-		"Sets the most executors at the same time in one database.",
-		"Each needs one of max_worker_processes.",
-		&cmdsched_max_executors,
-		4,
-		1,
-		256,
-		PGC_SIGHUP,
-		0,
-		NULL,
-		NULL,
-		NULL);
-	DefineCustomIntVariable(
-		"cmdsched.executor_idle_timeout",
-		"Sets how long an executor with nothing to do stays.",
-		NULL,
-		&cmdsched_executor_idle_timeout,
-		30,
-		0,
-		INT_MAX / 1000,
-		PGC_SIGHUP,
-		GUC_UNIT_S,
-		NULL,
-		NULL,
-		NULL);
+	DefineCustomStringVariable("cmdsched.databases",
+							   "Sets the databases that get a scheduler.",
+							   "Empty means every database that has the extension.",
+							   &cmdsched_databases,
+							   "",
+							   PGC_SIGHUP,
+							   GUC_LIST_INPUT,
+							   check_databases,
+							   NULL,
+							   NULL);
+	DefineCustomIntVariable("cmdsched.poll_interval",
+							"Sets how often the scheduler looks at everything.",
+							"Finds what cannot wake it: restored or replicated rows.",
+							&cmdsched_poll_interval,
+							60,
+							1,
+							INT_MAX / 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("cmdsched.max_executors",
+							"Sets the most executors at the same time in one database.",
+							"Each needs one of max_worker_processes.",
+							&cmdsched_max_executors,
+							4,
+							1,
+							256,
+							PGC_SIGHUP,
+							0,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("cmdsched.executor_idle_timeout",
+							"Sets how long an executor with nothing to do stays.",
+							NULL,
+							&cmdsched_executor_idle_timeout,
+							30,
+							0,
+							INT_MAX / 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
 }
 
 static void
@@ -156,45 +151,42 @@ define_command_settings(void)
 							NULL,
 							NULL,
 							NULL);
-	DefineCustomIntVariable(
-		"cmdsched.batch_time",
-		"Sets how long a transaction goes on taking commands.",
-		NULL,
-		&cmdsched_batch_time,
-		10,
-		0,
-		60000,
-		PGC_SIGHUP,
-		GUC_UNIT_MS,
-		NULL,
-		NULL,
-		NULL);
-	DefineCustomIntVariable(
-		"cmdsched.max_command_size",
-		"Sets the largest command_data, and metadata, that is accepted.",
-		NULL,
-		&cmdsched_max_command_size,
-		1024,
-		1,
-		1024 * 1024 - 1,
-		PGC_SUSET,
-		GUC_UNIT_KB,
-		NULL,
-		NULL,
-		NULL);
-	DefineCustomIntVariable(
-		"cmdsched.log_min_duration",
-		"Sets the run time from which on a command is logged.",
-		"Zero logs all, -1 none.",
-		&cmdsched_log_min_duration,
-		-1,
-		-1,
-		INT_MAX,
-		PGC_SUSET,
-		GUC_UNIT_MS,
-		NULL,
-		NULL,
-		NULL);
+	DefineCustomIntVariable("cmdsched.batch_time",
+							"Sets how long a transaction goes on taking commands.",
+							NULL,
+							&cmdsched_batch_time,
+							10,
+							0,
+							60000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("cmdsched.max_command_size",
+							"Sets the largest command_data, and metadata, that is accepted.",
+							NULL,
+							&cmdsched_max_command_size,
+							1024,
+							1,
+							1024 * 1024 - 1,
+							PGC_SUSET,
+							GUC_UNIT_KB,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("cmdsched.log_min_duration",
+							"Sets the run time from which on a command is logged.",
+							"Zero logs all, -1 none.",
+							&cmdsched_log_min_duration,
+							-1,
+							-1,
+							INT_MAX,
+							PGC_SUSET,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
 }
 
 void

@@ -158,10 +158,9 @@ get_span(FunctionCallInfo fcinfo, int n, const char *name)
 static TimestampTz
 add_span(TimestampTz at, const Interval *span)
 {
-	return DatumGetTimestampTz(
-		DirectFunctionCall2(timestamptz_pl_interval,
-							TimestampTzGetDatum(at),
-							IntervalPGetDatum(span)));
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(at),
+												   IntervalPGetDatum(span)));
 }
 
 static OnConflict
@@ -278,9 +277,12 @@ Datum
 cmdsched_unregister_handler(PG_FUNCTION_ARGS)
 {
 	prevent_on_standby("cmdsched.unregister_handler()");
-	PG_RETURN_BOOL(cmdsched_handler_unregister(
-		get_name(fcinfo, 0, "command_type", false),
-		get_name(fcinfo, 1, "command_module", true)));
+	PG_RETURN_BOOL(
+		cmdsched_handler_unregister(get_name(fcinfo, 0, "command_type", false),
+									get_name(fcinfo,
+											 1,
+											 "command_module",
+											 true)));
 }
 
 /* ------------------------------------------------------------------------
@@ -355,8 +357,10 @@ inherit_metadata(Command *command)
 		Jsonb *metadata = DatumGetJsonbP(cause->metadata);
 
 		if (JB_ROOT_IS_OBJECT(metadata))
-			correlation_id = getKeyJsonValueFromContainer(
-				&metadata->root, "correlation_id", 14, &buffer);
+			correlation_id = getKeyJsonValueFromContainer(&metadata->root,
+														  "correlation_id",
+														  14,
+														  &buffer);
 	}
 	cause_id.val.string.val = VARDATA_ANY(cause->schedule_id);
 	cause_id.val.string.len = VARSIZE_ANY_EXHDR(cause->schedule_id);
@@ -376,8 +380,7 @@ inherit_metadata(Command *command)
 }
 
 static void
-insert_under_own_id(const Command *command,
-					TimestampTz now,
+insert_under_own_id(const Command *command, TimestampTz now,
 					OnConflict on_conflict)
 {
 	CommandKey key = {.schedule_id = command->schedule_id,
@@ -452,8 +455,8 @@ Datum
 cmdsched_schedule(PG_FUNCTION_ARGS)
 {
 	prevent_on_standby("cmdsched.schedule()");
-	PG_RETURN_TEXT_P(schedule_with_arguments(
-		fcinfo, get_moment(fcinfo, 2, "execute_at")));
+	PG_RETURN_TEXT_P(
+		schedule_with_arguments(fcinfo, get_moment(fcinfo, 2, "execute_at")));
 }
 
 Datum
@@ -463,8 +466,10 @@ cmdsched_schedule_in(PG_FUNCTION_ARGS)
 
 	prevent_on_standby("cmdsched.schedule_in()");
 	delay = get_span(fcinfo, 2, "delay");
-	PG_RETURN_TEXT_P(schedule_with_arguments(
-		fcinfo, add_span(GetCurrentTransactionStartTimestamp(), delay)));
+	PG_RETURN_TEXT_P(
+		schedule_with_arguments(fcinfo,
+								add_span(GetCurrentTransactionStartTimestamp(),
+										 delay)));
 }
 
 /*
@@ -478,8 +483,11 @@ find_command(FunctionCallInfo fcinfo, CommandKey *key)
 	text *command_type;
 	text *command_module;
 
-	if (!cmdsched_command_find(
-			schedule_id, GetUserId(), key, &command_type, &command_module))
+	if (!cmdsched_command_find(schedule_id,
+							   GetUserId(),
+							   key,
+							   &command_type,
+							   &command_module))
 		return false;
 	if (cmdsched_handler_find(command_type, command_module)->is_procedure)
 		(void) cmdsched_command_lock(key, false);
@@ -492,8 +500,7 @@ delete_command(FunctionCallInfo fcinfo)
 	CommandKey key;
 	TimestampTz due_at;
 
-	if (!find_command(fcinfo, &key) ||
-		!cmdsched_command_delete(&key, &due_at))
+	if (!find_command(fcinfo, &key) || !cmdsched_command_delete(&key, &due_at))
 		return false;
 	/* If this is rolled back, it is due as before. */
 	cmdsched_wakeup_note(key.scheduled_by, due_at);
@@ -525,8 +532,10 @@ cmdsched_reschedule(PG_FUNCTION_ARGS)
 	prevent_on_standby("cmdsched.reschedule()");
 	execute_at = get_moment(fcinfo, 1, "execute_at");
 	if (!find_command(fcinfo, &key) ||
-		!cmdsched_command_reschedule(
-			&key, execute_at, GetCurrentTimestamp(), &due_at))
+		!cmdsched_command_reschedule(&key,
+									 execute_at,
+									 GetCurrentTimestamp(),
+									 &due_at))
 		PG_RETURN_BOOL(false);
 	cmdsched_wakeup_note(key.scheduled_by, due_at);
 	PG_RETURN_BOOL(true);
@@ -581,9 +590,7 @@ check_trigger_call(FunctionCallInfo fcinfo)
 
 /* The moment in a column of the row; false where it is null. */
 static bool
-get_column_moment(TriggerData *data,
-				  HeapTuple row,
-				  const char *column,
+get_column_moment(TriggerData *data, HeapTuple row, const char *column,
 				  TimestampTz *at)
 {
 	TupleDesc descriptor = RelationGetDescr(data->tg_relation);
@@ -639,11 +646,12 @@ get_trigger_moment(TriggerData *data, HeapTuple row, TimestampTz *at)
 static Datum
 row_as_jsonb(HeapTuple row, TupleDesc descriptor)
 {
-	Datum json = DirectFunctionCall1(
-		row_to_json, heap_copy_tuple_as_datum(row, descriptor));
+	Datum json =
+		DirectFunctionCall1(row_to_json,
+							heap_copy_tuple_as_datum(row, descriptor));
 
-	return DirectFunctionCall1(
-		jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
+	return DirectFunctionCall1(jsonb_in,
+							   CStringGetDatum(TextDatumGetCString(json)));
 }
 
 Datum

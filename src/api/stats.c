@@ -23,7 +23,8 @@ PG_FUNCTION_INFO_V1(cmdsched_list_workers);
 #define WORKER_COLUMNS 7
 
 static void
-put_process(ReturnSetInfo *rsinfo, const char *kind, int pid, TimestampTz since)
+put_process(ReturnSetInfo *rsinfo, const char *kind, int pid,
+			TimestampTz since)
 {
 	Datum values[WORKER_COLUMNS] = {0};
 	bool nulls[WORKER_COLUMNS] = {false, false, true, false, false, true, true};
@@ -72,8 +73,8 @@ put_executor(ReturnSetInfo *rsinfo, const WorkerInfo *info)
 	values[4] = TimestampTzGetDatum(info->since);
 	values[5] = Int64GetDatum((int64) info->commands_run);
 	/* Whoever may see the command may see its id. */
-	nulls[6] = info->id_len == 0 ||
-			   !has_privs_of_role(GetUserId(), info->role);
+	nulls[6] =
+		info->id_len == 0 || !has_privs_of_role(GetUserId(), info->role);
 	if (!nulls[6])
 		values[6] = PointerGetDatum(
 			cstring_to_text_with_len(info->schedule_id, info->id_len));

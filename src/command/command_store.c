@@ -73,9 +73,7 @@ typedef struct FixedStatement
  * Returns the number of rows.
  */
 static uint64
-run_statement(FixedStatement *statement,
-			  Datum *values,
-			  const char *nulls,
+run_statement(FixedStatement *statement, Datum *values, const char *nulls,
 			  OwnerScope *scope)
 {
 	int result;
@@ -174,11 +172,8 @@ table_is_as_installed(Relation commands, const ExtensionObjects *objects)
 }
 
 static void
-insert_index_entry(Oid index_oid,
-				   Relation commands,
-				   TupleTableSlot *slot,
-				   int ncolumns,
-				   const AttrNumber *columns)
+insert_index_entry(Oid index_oid, Relation commands, TupleTableSlot *slot,
+				   int ncolumns, const AttrNumber *columns)
 {
 	Relation index = index_open(index_oid, RowExclusiveLock);
 	Datum values[INDEX_MAX_KEYS];
@@ -200,8 +195,7 @@ insert_index_entry(Oid index_oid,
 
 /* The quick way: no executor state, no partial index to be evaluated. */
 static void
-insert_row(Relation commands,
-		   const ExtensionObjects *objects,
+insert_row(Relation commands, const ExtensionObjects *objects,
 		   TupleTableSlot *slot)
 {
 	static const AttrNumber pkey[] = {Anum_command_schedule_id,
@@ -213,10 +207,12 @@ insert_row(Relation commands,
 										Anum_command_command_module};
 
 	table_tuple_insert(commands, slot, GetCurrentCommandId(true), 0, NULL);
-	insert_index_entry(
-		objects->commands_pkey, commands, slot, lengthof(pkey), pkey);
-	insert_index_entry(
-		objects->due_index, commands, slot, lengthof(due), due);
+	insert_index_entry(objects->commands_pkey,
+					   commands,
+					   slot,
+					   lengthof(pkey),
+					   pkey);
+	insert_index_entry(objects->due_index, commands, slot, lengthof(due), due);
 	if (DatumGetTimestampTz(slot->tts_values[Anum_command_due_at - 1]) ==
 		DUE_NEVER)
 		insert_index_entry(objects->parked_index,
@@ -289,20 +285,19 @@ cmdsched_command_insert_new(const Command *command, TimestampTz now)
  * this waits for the outcome.
  */
 bool
-cmdsched_command_insert(const Command *command,
-						TimestampTz now,
+cmdsched_command_insert(const Command *command, TimestampTz now,
 						OnConflict on_conflict)
 {
 	static FixedStatement keep = {INSERT_COMMAND "DO NOTHING", INSERT_ARGS};
-	static FixedStatement replace = {
-		INSERT_COMMAND
-		"DO UPDATE SET command_type = EXCLUDED.command_type, "
-		"command_module = EXCLUDED.command_module, "
-		"command_data = EXCLUDED.command_data, "
-		"execute_at = EXCLUDED.execute_at, status = 'pending', "
-		"created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, "
-		"attempts = 0, last_error = NULL, due_at = EXCLUDED.due_at",
-		INSERT_ARGS};
+	static FixedStatement replace =
+		{INSERT_COMMAND
+		 "DO UPDATE SET command_type = EXCLUDED.command_type, "
+		 "command_module = EXCLUDED.command_module, "
+		 "command_data = EXCLUDED.command_data, "
+		 "execute_at = EXCLUDED.execute_at, status = 'pending', "
+		 "created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, "
+		 "attempts = 0, last_error = NULL, due_at = EXCLUDED.due_at",
+		 INSERT_ARGS};
 	NameData name;
 	char nulls[] = "          ";
 	Datum values[10];
@@ -323,11 +318,11 @@ cmdsched_command_insert(const Command *command,
 	values[8] = NameGetDatum(&name);
 	values[9] = TimestampTzGetDatum(command->due_at);
 
-	nrows = run_statement(on_conflict == ON_CONFLICT_REPLACE ? &replace
-															 : &keep,
-						  values,
-						  nulls,
-						  &scope);
+	nrows =
+		run_statement(on_conflict == ON_CONFLICT_REPLACE ? &replace : &keep,
+					  values,
+					  nulls,
+					  &scope);
 	finish_statement(&scope);
 	return nrows > 0;
 }
@@ -352,9 +347,7 @@ struct CommandScan
  * due_at < infinity".
  */
 static int
-make_scan_keys(CommandScan *scan,
-			   ScanKey keys,
-			   Oid role,
+make_scan_keys(CommandScan *scan, ScanKey keys, Oid role,
 			   const CommandPosition *from)
 {
 	ScanKeyInit(&keys[0],
@@ -386,15 +379,16 @@ make_scan_keys(CommandScan *scan,
 						   InvalidOid,
 						   F_TIMESTAMPTZ_CMP,
 						   TimestampTzGetDatum(from->due_at));
-	ScanKeyEntryInitialize(
-		&scan->start_row[1],
-		SK_ROW_MEMBER | SK_ROW_END,
-		3,
-		BTGreaterEqualStrategyNumber,
-		InvalidOid,
-		C_COLLATION_OID,
-		F_BTTEXTCMP,
-		PointerGetDatum(cstring_to_text_with_len(from->id, from->id_len)));
+	ScanKeyEntryInitialize(&scan->start_row[1],
+						   SK_ROW_MEMBER | SK_ROW_END,
+						   3,
+						   BTGreaterEqualStrategyNumber,
+						   InvalidOid,
+						   C_COLLATION_OID,
+						   F_BTTEXTCMP,
+						   PointerGetDatum(
+							   cstring_to_text_with_len(from->id,
+														from->id_len)));
 	memset(&keys[2], 0, sizeof(ScanKeyData));
 	keys[2].sk_flags = SK_ROW_HEADER;
 	keys[2].sk_attno = 2;
@@ -420,8 +414,10 @@ cmdsched_command_scan_begin(Oid role, const CommandPosition *from)
 	scan->due_index = index_open(objects->due_index, RowExclusiveLock);
 	scan->snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	scan->slot = table_slot_create(scan->commands, NULL);
-	scan->scan = cmdsched_index_beginscan(
-		scan->commands, scan->due_index, scan->snapshot, nkeys);
+	scan->scan = cmdsched_index_beginscan(scan->commands,
+										  scan->due_index,
+										  scan->snapshot,
+										  nkeys);
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 	return scan;
 }
@@ -496,8 +492,9 @@ void
 cmdsched_command_copy(Command *command, Datum row)
 {
 	HeapTupleHeader header = DatumGetHeapTupleHeader(row);
-	TupleDesc descriptor = lookup_rowtype_tupdesc(
-		HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+	TupleDesc descriptor =
+		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+							   HeapTupleHeaderGetTypMod(header));
 	HeapTupleData tuple = {.t_data = header,
 						   .t_len = HeapTupleHeaderGetDatumLength(header)};
 	Datum values[Natts_command];
@@ -525,8 +522,7 @@ cmdsched_command_position(CommandPosition *position, const Command *command)
 	position->due_at = command->due_at;
 	position->id_len =
 		Min(VARSIZE_ANY_EXHDR(command->schedule_id), sizeof(position->id));
-	memcpy(
-		position->id, VARDATA_ANY(command->schedule_id), position->id_len);
+	memcpy(position->id, VARDATA_ANY(command->schedule_id), position->id_len);
 }
 
 int
@@ -588,30 +584,28 @@ error_as_jsonb(const CommandError *error, TimestampTz now)
  * that is its outcome.
  */
 bool
-cmdsched_command_settle(const CommandKey *key,
-						int expected_attempts,
-						const Settlement *settlement,
-						TimestampTz now)
+cmdsched_command_settle(const CommandKey *key, int expected_attempts,
+						const Settlement *settlement, TimestampTz now)
 {
-	static FixedStatement statement = {
-		"WITH mine AS (SELECT schedule_id, scheduled_by "
-		"FROM cmdsched.scheduled_commands "
-		"WHERE schedule_id = $1 AND scheduled_by = $2 AND attempts = $3 "
-		"AND status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) "
-		"UPDATE cmdsched.scheduled_commands AS c SET status = $4, "
-		"attempts = $5, execute_at = $6, due_at = $7, "
-		"last_error = coalesce($8, c.last_error) FROM mine "
-		"WHERE c.schedule_id = mine.schedule_id "
-		"AND c.scheduled_by = mine.scheduled_by",
-		8,
-		{TEXTOID,
-		 OIDOID,
-		 INT2OID,
-		 TEXTOID,
-		 INT2OID,
-		 TIMESTAMPTZOID,
-		 TIMESTAMPTZOID,
-		 JSONBOID}};
+	static FixedStatement statement =
+		{"WITH mine AS (SELECT schedule_id, scheduled_by "
+		 "FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 AND attempts = $3 "
+		 "AND status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) "
+		 "UPDATE cmdsched.scheduled_commands AS c SET status = $4, "
+		 "attempts = $5, execute_at = $6, due_at = $7, "
+		 "last_error = coalesce($8, c.last_error) FROM mine "
+		 "WHERE c.schedule_id = mine.schedule_id "
+		 "AND c.scheduled_by = mine.scheduled_by",
+		 8,
+		 {TEXTOID,
+		  OIDOID,
+		  INT2OID,
+		  TEXTOID,
+		  INT2OID,
+		  TIMESTAMPTZOID,
+		  TIMESTAMPTZOID,
+		  JSONBOID}};
 	char nulls[] = "        ";
 	Datum values[8];
 	OwnerScope scope;
@@ -639,20 +633,17 @@ cmdsched_command_settle(const CommandKey *key,
  * a role whose privileges the caller has.
  */
 bool
-cmdsched_command_find(text *schedule_id,
-					  Oid caller,
-					  CommandKey *key,
-					  text **command_type,
-					  text **command_module)
+cmdsched_command_find(text *schedule_id, Oid caller, CommandKey *key,
+					  text **command_type, text **command_module)
 {
-	static FixedStatement statement = {
-		"SELECT scheduled_by, command_type, command_module "
-		"FROM cmdsched.scheduled_commands "
-		"WHERE schedule_id = $1 AND (scheduled_by = $2 "
-		"OR pg_has_role($2, scheduled_by, 'USAGE')) "
-		"ORDER BY scheduled_by = $2 DESC LIMIT 2",
-		2,
-		{TEXTOID, OIDOID}};
+	static FixedStatement statement =
+		{"SELECT scheduled_by, command_type, command_module "
+		 "FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND (scheduled_by = $2 "
+		 "OR pg_has_role($2, scheduled_by, 'USAGE')) "
+		 "ORDER BY scheduled_by = $2 DESC LIMIT 2",
+		 2,
+		 {TEXTOID, OIDOID}};
 	MemoryContext caller_context = CurrentMemoryContext;
 	Datum values[2];
 	OwnerScope scope;
@@ -689,11 +680,11 @@ cmdsched_command_find(text *schedule_id,
 bool
 cmdsched_command_delete(const CommandKey *key, TimestampTz *due_at)
 {
-	static FixedStatement statement = {
-		"DELETE FROM cmdsched.scheduled_commands "
-		"WHERE schedule_id = $1 AND scheduled_by = $2 RETURNING due_at",
-		2,
-		{TEXTOID, OIDOID}};
+	static FixedStatement statement =
+		{"DELETE FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 RETURNING due_at",
+		 2,
+		 {TEXTOID, OIDOID}};
 	Datum values[2];
 	OwnerScope scope;
 	uint64 nrows;
@@ -713,11 +704,11 @@ bool
 cmdsched_command_delete_unchanged(const CommandKey *key,
 								  TimestampTz execute_at)
 {
-	static FixedStatement statement = {
-		"DELETE FROM cmdsched.scheduled_commands "
-		"WHERE schedule_id = $1 AND scheduled_by = $2 AND execute_at = $3",
-		3,
-		{TEXTOID, OIDOID, TIMESTAMPTZOID}};
+	static FixedStatement statement =
+		{"DELETE FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 AND execute_at = $3",
+		 3,
+		 {TEXTOID, OIDOID, TIMESTAMPTZOID}};
 	Datum values[3];
 	OwnerScope scope;
 	uint64 nrows;
@@ -735,24 +726,22 @@ cmdsched_command_delete_unchanged(const CommandKey *key,
  * time: where the workers have to look, whether this commits or not.
  */
 bool
-cmdsched_command_reschedule(const CommandKey *key,
-							TimestampTz execute_at,
-							TimestampTz now,
-							TimestampTz *due_at)
+cmdsched_command_reschedule(const CommandKey *key, TimestampTz execute_at,
+							TimestampTz now, TimestampTz *due_at)
 {
-	static FixedStatement statement = {
-		"WITH old AS (SELECT schedule_id, scheduled_by, due_at "
-		"FROM cmdsched.scheduled_commands "
-		"WHERE schedule_id = $1 AND scheduled_by = $2 "
-		"AND status = 'pending' FOR NO KEY UPDATE) "
-		"UPDATE cmdsched.scheduled_commands AS c SET execute_at = $3, "
-		"due_at = CASE c.due_at WHEN 'infinity' THEN c.due_at "
-		"ELSE greatest($3, $4) END FROM old "
-		"WHERE c.schedule_id = old.schedule_id "
-		"AND c.scheduled_by = old.scheduled_by "
-		"RETURNING least(c.due_at, old.due_at)",
-		4,
-		{TEXTOID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
+	static FixedStatement statement =
+		{"WITH old AS (SELECT schedule_id, scheduled_by, due_at "
+		 "FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 "
+		 "AND status = 'pending' FOR NO KEY UPDATE) "
+		 "UPDATE cmdsched.scheduled_commands AS c SET execute_at = $3, "
+		 "due_at = CASE c.due_at WHEN 'infinity' THEN c.due_at "
+		 "ELSE greatest($3, $4) END FROM old "
+		 "WHERE c.schedule_id = old.schedule_id "
+		 "AND c.scheduled_by = old.scheduled_by "
+		 "RETURNING least(c.due_at, old.due_at)",
+		 4,
+		 {TEXTOID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 	Datum values[4];
 	OwnerScope scope;
 	uint64 nrows;
@@ -773,13 +762,13 @@ cmdsched_command_reschedule(const CommandKey *key,
 bool
 cmdsched_command_retry(const CommandKey *key, TimestampTz now)
 {
-	static FixedStatement statement = {
-		"UPDATE cmdsched.scheduled_commands SET status = 'pending', "
-		"attempts = 0, execute_at = $3, due_at = $3 "
-		"WHERE schedule_id = $1 AND scheduled_by = $2 "
-		"AND status IN ('failed', 'held')",
-		3,
-		{TEXTOID, OIDOID, TIMESTAMPTZOID}};
+	static FixedStatement statement =
+		{"UPDATE cmdsched.scheduled_commands SET status = 'pending', "
+		 "attempts = 0, execute_at = $3, due_at = $3 "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 "
+		 "AND status IN ('failed', 'held')",
+		 3,
+		 {TEXTOID, OIDOID, TIMESTAMPTZOID}};
 	Datum values[3];
 	OwnerScope scope;
 	uint64 nrows;
@@ -803,10 +792,11 @@ cmdsched_command_retry(const CommandKey *key, TimestampTz now)
 static void
 set_lock_tag(LOCKTAG *tag, const CommandKey *key)
 {
-	uint64 hash = DatumGetUInt64(hash_any_extended(
-		(const unsigned char *) VARDATA_ANY(key->schedule_id),
-		VARSIZE_ANY_EXHDR(key->schedule_id),
-		key->scheduled_by));
+	uint64 hash =
+		DatumGetUInt64(hash_any_extended((const unsigned char *) VARDATA_ANY(
+											 key->schedule_id),
+										 VARSIZE_ANY_EXHDR(key->schedule_id),
+										 key->scheduled_by));
 
 	SET_LOCKTAG_ADVISORY(*tag,
 						 MyDatabaseId,
@@ -850,22 +840,19 @@ cmdsched_command_unlock(const CommandKey *key)
  * for want of it, or set aside while it was paused or external.
  */
 void
-cmdsched_command_release(text *command_type,
-						 text *command_module,
-						 TimestampTz now,
-						 RoleDueCallback callback,
-						 void *arg)
+cmdsched_command_release(text *command_type, text *command_module,
+						 TimestampTz now, RoleDueCallback callback, void *arg)
 {
-	static FixedStatement statement = {
-		"WITH released AS (UPDATE cmdsched.scheduled_commands "
-		"SET status = 'pending', due_at = greatest(execute_at, $3) "
-		"WHERE due_at = 'infinity' AND command_type = $1 "
-		"AND command_module = $2 AND (status = 'pending' OR status = 'held' "
-		"AND last_error->>'sqlstate' IN ('42704', '42883', '42501')) "
-		"RETURNING scheduled_by, due_at) "
-		"SELECT scheduled_by, min(due_at) FROM released GROUP BY 1",
-		3,
-		{TEXTOID, TEXTOID, TIMESTAMPTZOID}};
+	static FixedStatement statement =
+		{"WITH released AS (UPDATE cmdsched.scheduled_commands "
+		 "SET status = 'pending', due_at = greatest(execute_at, $3) "
+		 "WHERE due_at = 'infinity' AND command_type = $1 "
+		 "AND command_module = $2 AND (status = 'pending' OR status = 'held' "
+		 "AND last_error->>'sqlstate' IN ('42704', '42883', '42501')) "
+		 "RETURNING scheduled_by, due_at) "
+		 "SELECT scheduled_by, min(due_at) FROM released GROUP BY 1",
+		 3,
+		 {TEXTOID, TEXTOID, TIMESTAMPTZOID}};
 	Datum values[3];
 	OwnerScope scope;
 	uint64 nrows;
@@ -879,26 +866,26 @@ cmdsched_command_release(text *command_type,
 		bool isnull;
 		Oid role = DatumGetObjectId(statement_result(row, 1, &isnull));
 
-		callback(
-			role, DatumGetTimestampTz(statement_result(row, 2, &isnull)), arg);
+		callback(role,
+				 DatumGetTimestampTz(statement_result(row, 2, &isnull)),
+				 arg);
 	}
 	finish_statement(&scope);
 }
 
 /* Hold all that a role has pending, because it cannot run anything. */
 void
-cmdsched_command_hold_role(Oid role,
-						   const CommandError *error,
+cmdsched_command_hold_role(Oid role, const CommandError *error,
 						   TimestampTz now)
 {
-	static FixedStatement statement = {
-		"UPDATE cmdsched.scheduled_commands SET status = 'held', "
-		"due_at = 'infinity', last_error = $2 WHERE ctid = ANY (ARRAY("
-		"SELECT ctid FROM cmdsched.scheduled_commands "
-		"WHERE scheduled_by = $1 AND due_at < 'infinity' "
-		"FOR NO KEY UPDATE SKIP LOCKED))",
-		2,
-		{OIDOID, JSONBOID}};
+	static FixedStatement statement =
+		{"UPDATE cmdsched.scheduled_commands SET status = 'held', "
+		 "due_at = 'infinity', last_error = $2 WHERE ctid = ANY (ARRAY("
+		 "SELECT ctid FROM cmdsched.scheduled_commands "
+		 "WHERE scheduled_by = $1 AND due_at < 'infinity' "
+		 "FOR NO KEY UPDATE SKIP LOCKED))",
+		 2,
+		 {OIDOID, JSONBOID}};
 	Datum values[2];
 	OwnerScope scope;
 
@@ -960,10 +947,10 @@ cmdsched_command_sweep(RoleDueCallback callback, void *arg)
 bool
 cmdsched_command_prepared_exist(void)
 {
-	static FixedStatement statement = {
-		"SELECT 1 FROM pg_prepared_xacts "
-		"WHERE database = current_database() LIMIT 1",
-		0};
+	static FixedStatement statement =
+		{"SELECT 1 FROM pg_prepared_xacts "
+		 "WHERE database = current_database() LIMIT 1",
+		 0};
 	OwnerScope scope;
 	uint64 nrows;
 

@@ -50,8 +50,7 @@ typedef struct CommandScan CommandScan;
 /* Writing a command down */
 extern void cmdsched_command_insert_new(const Command *command,
 										TimestampTz now);
-extern bool cmdsched_command_insert(const Command *command,
-									TimestampTz now,
+extern bool cmdsched_command_insert(const Command *command, TimestampTz now,
 									OnConflict on_conflict);
 
 /* Reading them in the order in which they fall due, and claiming */
@@ -72,10 +71,8 @@ extern bool cmdsched_command_settle(const CommandKey *key,
 									int expected_attempts,
 									const Settlement *settlement,
 									TimestampTz now);
-extern bool cmdsched_command_find(text *schedule_id,
-								  Oid caller,
-								  CommandKey *key,
-								  text **command_type,
+extern bool cmdsched_command_find(text *schedule_id, Oid caller,
+								  CommandKey *key, text **command_type,
 								  text **command_module);
 extern bool cmdsched_command_delete(const CommandKey *key,
 									TimestampTz *due_at);
@@ -83,8 +80,7 @@ extern bool cmdsched_command_delete_unchanged(const CommandKey *key,
 											  TimestampTz execute_at);
 extern bool cmdsched_command_reschedule(const CommandKey *key,
 										TimestampTz execute_at,
-										TimestampTz now,
-										TimestampTz *due_at);
+										TimestampTz now, TimestampTz *due_at);
 extern bool cmdsched_command_retry(const CommandKey *key, TimestampTz now);
 
 /* For commands that run over several transactions */
@@ -94,13 +90,10 @@ extern void cmdsched_command_unlock(const CommandKey *key);
 /* Many at a time */
 typedef void (*RoleDueCallback)(Oid role, TimestampTz due_at, void *arg);
 
-extern void cmdsched_command_release(text *command_type,
-									 text *command_module,
-									 TimestampTz now,
-									 RoleDueCallback callback,
+extern void cmdsched_command_release(text *command_type, text *command_module,
+									 TimestampTz now, RoleDueCallback callback,
 									 void *arg);
-extern void cmdsched_command_hold_role(Oid role,
-									   const CommandError *error,
+extern void cmdsched_command_hold_role(Oid role, const CommandError *error,
 									   TimestampTz now);
 extern void cmdsched_command_sweep(RoleDueCallback callback, void *arg);
 extern bool cmdsched_command_prepared_exist(void);

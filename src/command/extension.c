@@ -55,8 +55,8 @@ find_owner(Oid extension)
 				BTEqualStrategyNumber,
 				F_OIDEQ,
 				ObjectIdGetDatum(extension));
-	scan = systable_beginscan(
-		catalog, ExtensionOidIndexId, true, NULL, 1, &key);
+	scan =
+		systable_beginscan(catalog, ExtensionOidIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;

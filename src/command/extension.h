@@ -15,7 +15,7 @@
 typedef struct ExtensionObjects
 {
 	Oid owner;
-	Oid commands;	  /* cmdsched.scheduled_commands */
+	Oid commands; /* cmdsched.scheduled_commands */
 	Oid commands_pkey;
 	Oid due_index;
 	Oid parked_index;

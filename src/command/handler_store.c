@@ -110,8 +110,9 @@ begin_new_cache(void)
 		CacheRegisterRelcacheCallback(forget_on_relcache, (Datum) 0);
 		CacheRegisterSyscacheCallback(PROCOID, forget_on_syscache, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHOID, forget_on_syscache, (Datum) 0);
-		CacheRegisterSyscacheCallback(
-			AUTHMEMROLEMEM, forget_on_syscache, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM,
+									  forget_on_syscache,
+									  (Datum) 0);
 		registered = true;
 	}
 	if (cache_context != NULL)
@@ -119,8 +120,9 @@ begin_new_cache(void)
 	cache_context = NULL;
 	last_entry = NULL;
 
-	cache_context = AllocSetContextCreate(
-		TopMemoryContext, "cmdsched handlers", ALLOCSET_DEFAULT_SIZES);
+	cache_context = AllocSetContextCreate(TopMemoryContext,
+										  "cmdsched handlers",
+										  ALLOCSET_DEFAULT_SIZES);
 	control.keysize = sizeof(HandlerKey);
 	control.entrysize = sizeof(HandlerEntry);
 	control.hcxt = cache_context;
@@ -256,10 +258,10 @@ fill_handler(Handler *handler, TupleTableSlot *slot)
 	Datum value;
 
 	handler->registered = true;
-	handler->retry.max_attempts = DatumGetInt32(
-		slot_getattr(slot, Anum_handler_max_attempts, &isnull));
-	handler->retry.backoff_us = interval_as_us(DatumGetIntervalP(
-		slot_getattr(slot, Anum_handler_backoff, &isnull)));
+	handler->retry.max_attempts =
+		DatumGetInt32(slot_getattr(slot, Anum_handler_max_attempts, &isnull));
+	handler->retry.backoff_us = interval_as_us(
+		DatumGetIntervalP(slot_getattr(slot, Anum_handler_backoff, &isnull)));
 	handler->retry.max_backoff_us = interval_as_us(DatumGetIntervalP(
 		slot_getattr(slot, Anum_handler_max_backoff, &isnull)));
 	value = slot_getattr(slot, Anum_handler_timeout, &isnull);
@@ -493,25 +495,25 @@ cmdsched_handler_register(const HandlerRegistration *registration)
 
 	cmdsched_owner_enter(&scope);
 	SPI_connect();
-	check_registration_owner(
-		caller, registration->command_type, registration->command_module);
-	SPI_execute_with_args(
-		"INSERT INTO cmdsched.handlers (command_type, command_module, "
-		"handler, owner, max_attempts, backoff, max_backoff, timeout, "
-		"history, external, paused) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3 IS NULL, $10) "
-		"ON CONFLICT (command_type, command_module) DO UPDATE SET "
-		"handler = EXCLUDED.handler, owner = EXCLUDED.owner, "
-		"max_attempts = EXCLUDED.max_attempts, backoff = EXCLUDED.backoff, "
-		"max_backoff = EXCLUDED.max_backoff, timeout = EXCLUDED.timeout, "
-		"history = EXCLUDED.history, external = EXCLUDED.external, "
-		"paused = EXCLUDED.paused",
-		10,
-		argtypes,
-		values,
-		nulls,
-		false,
-		0);
+	check_registration_owner(caller,
+							 registration->command_type,
+							 registration->command_module);
+	SPI_execute_with_args("INSERT INTO cmdsched.handlers (command_type, command_module, "
+						  "handler, owner, max_attempts, backoff, max_backoff, timeout, "
+						  "history, external, paused) "
+						  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3 IS NULL, $10) "
+						  "ON CONFLICT (command_type, command_module) DO UPDATE SET "
+						  "handler = EXCLUDED.handler, owner = EXCLUDED.owner, "
+						  "max_attempts = EXCLUDED.max_attempts, backoff = EXCLUDED.backoff, "
+						  "max_backoff = EXCLUDED.max_backoff, timeout = EXCLUDED.timeout, "
+						  "history = EXCLUDED.history, external = EXCLUDED.external, "
+						  "paused = EXCLUDED.paused",
+						  10,
+						  argtypes,
+						  values,
+						  nulls,
+						  false,
+						  0);
 	SPI_finish();
 	cmdsched_owner_leave(&scope);
 	tell_everybody();

@@ -151,8 +151,7 @@ empty_object(void)
 
 /* Metadata for a handler; a STRICT one would not be called with NULL. */
 static void
-set_metadata_argument(NullableDatum *argument,
-					  const Command *command,
+set_metadata_argument(NullableDatum *argument, const Command *command,
 					  bool strict)
 {
 	argument->isnull = !command->has_metadata;
@@ -169,15 +168,20 @@ call_function(Handler *handler, const Command *command, CommandScan *scan)
 {
 	LOCAL_FCINFO(fcinfo, 2);
 
-	InitFunctionCallInfoData(
-		*fcinfo, &handler->call, handler->call.fn_nargs, InvalidOid, NULL, NULL);
+	InitFunctionCallInfoData(*fcinfo,
+							 &handler->call,
+							 handler->call.fn_nargs,
+							 InvalidOid,
+							 NULL,
+							 NULL);
 	fcinfo->args[0].value = handler->form == HANDLER_TAKES_ROW
 								? cmdsched_command_row(scan)
 								: command->command_data;
 	fcinfo->args[0].isnull = false;
 	if (handler->form == HANDLER_TAKES_DATA_METADATA)
-		set_metadata_argument(
-			&fcinfo->args[1], command, handler->call.fn_strict);
+		set_metadata_argument(&fcinfo->args[1],
+							  command,
+							  handler->call.fn_strict);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	(void) FunctionCallInvoke(fcinfo);
@@ -200,10 +204,8 @@ enforce_verdict(Attempt *attempt)
  * the handler raises: to be called from within cmdsched_invoke_guarded().
  */
 void
-cmdsched_invoke_handler(Handler *handler,
-						const Command *command,
-						CommandScan *scan,
-						InvokeHost host)
+cmdsched_invoke_handler(Handler *handler, const Command *command,
+						CommandScan *scan, InvokeHost host)
 {
 	Attempt attempt = {.command = command, .scan = scan};
 	Attempt *outer = current;
@@ -227,9 +229,7 @@ cmdsched_invoke_handler(Handler *handler,
  */
 
 static ParamListInfo
-procedure_parameters(const Handler *handler,
-					 const Command *command,
-					 Datum row)
+procedure_parameters(const Handler *handler, const Command *command, Datum row)
 {
 	int nparams = handler->form == HANDLER_TAKES_DATA_METADATA ? 2 : 1;
 	ParamListInfo params = makeParamList(nparams);
@@ -237,10 +237,9 @@ procedure_parameters(const Handler *handler,
 
 	params->params[0].value =
 		handler->form == HANDLER_TAKES_ROW ? row : command->command_data;
-	params->params[0].ptype =
-		handler->form == HANDLER_TAKES_ROW
-			? cmdsched_extension_get()->commands_row_type
-			: JSONBOID;
+	params->params[0].ptype = handler->form == HANDLER_TAKES_ROW
+								  ? cmdsched_extension_get()->commands_row_type
+								  : JSONBOID;
 	params->params[0].pflags = PARAM_FLAG_CONST;
 	if (nparams == 2)
 	{
@@ -310,8 +309,7 @@ run_call_portal(CallStmt *call, ParamListInfo params)
  * Command and row have to be in memory that outlives the transaction.
  */
 void
-cmdsched_invoke_procedure(const Handler *handler,
-						  const Command *command,
+cmdsched_invoke_procedure(const Handler *handler, const Command *command,
 						  Datum row)
 {
 	Attempt attempt = {.command = command, .row = row};
@@ -398,9 +396,7 @@ cmdsched_invoke_catch(Outcome *outcome, InvokeHost host)
  * are rolled back and the outcome says what it was.
  */
 bool
-cmdsched_invoke_guarded(InvokeBody body,
-						void *arg,
-						InvokeHost host,
+cmdsched_invoke_guarded(InvokeBody body, void *arg, InvokeHost host,
 						Outcome *outcome)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
@@ -458,8 +454,10 @@ cmdsched_invoke_prepare_session(void)
 	for (int i = 0; i < (int) lengthof(settings); i++)
 	{
 		if (GetConfigOption(settings[i][0], true, false) != NULL)
-			SetConfigOption(
-				settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+			SetConfigOption(settings[i][0],
+							settings[i][1],
+							PGC_SUSET,
+							PGC_S_OVERRIDE);
 	}
 }
 

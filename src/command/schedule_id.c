@@ -66,8 +66,8 @@ cmdsched_schedule_id_generate(TimestampTz now)
 	char *chars = VARDATA(id);
 	uint64 high = 0;
 	uint64 low = 0;
-	int64 unix_us = now + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
-							  USECS_PER_DAY;
+	int64 unix_us =
+		now + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 	uint64 ms = (uint64) Max(unix_us / 1000, 0);
 
 	/* A clock that steps back must not undo the order. */

@@ -25,10 +25,8 @@
  * to 1).  DT_NOEND once max_attempts are used up.
  */
 TimestampTz
-cmdsched_retry_next(const RetryPolicy *policy,
-					int failed_attempts,
-					TimestampTz now,
-					double jitter)
+cmdsched_retry_next(const RetryPolicy *policy, int failed_attempts,
+					TimestampTz now, double jitter)
 {
 	double wait_us = (double) policy->backoff_us;
 	TimestampTz at;

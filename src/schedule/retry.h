@@ -20,8 +20,7 @@ typedef struct RetryPolicy
 } RetryPolicy;
 
 extern TimestampTz cmdsched_retry_next(const RetryPolicy *policy,
-									   int failed_attempts,
-									   TimestampTz now,
+									   int failed_attempts, TimestampTz now,
 									   double jitter);
 extern int cmdsched_retry_pause_ms(int transient_failures, double jitter);
 

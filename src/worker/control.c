@@ -87,21 +87,22 @@ cmdsched_control_start(void)
 	if (cmdsched_scheduler_pid(worker.database_slot, NULL) != 0)
 		return false;
 
-	cmdsched_database_set_state(
-		worker.database_slot, SCHEDULER_STARTING, now);
+	cmdsched_database_set_state(worker.database_slot, SCHEDULER_STARTING, now);
 	worker.handle =
 		cmdsched_worker_start(WORKER_SCHEDULER, MyDatabaseId, NO_SLOT);
 	if (worker.handle == NULL)
 	{
-		cmdsched_database_set_state(
-			worker.database_slot, SCHEDULER_WANTED, now);
+		cmdsched_database_set_state(worker.database_slot,
+									SCHEDULER_WANTED,
+									now);
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				errmsg("there is no free background worker slot"),
 				errhint("Raise max_worker_processes."));
 	}
-	if (!cmdsched_worker_wait_until(
-			has_started_or_failed, &worker, START_TIMEOUT_MS) ||
+	if (!cmdsched_worker_wait_until(has_started_or_failed,
+									&worker,
+									START_TIMEOUT_MS) ||
 		cmdsched_scheduler_pid(worker.database_slot, NULL) == 0)
 	{
 		cmdsched_database_change(worker.database_slot,
@@ -162,17 +163,20 @@ cmdsched_control_stop(int timeout_ms)
 		return false;
 	was_running = cmdsched_scheduler_pid(database_slot, NULL) != 0 ||
 				  !executors_are_gone(NULL);
-	cmdsched_database_set_state(
-		database_slot, SCHEDULER_STOPPED, GetCurrentTimestamp());
+	cmdsched_database_set_state(database_slot,
+								SCHEDULER_STOPPED,
+								GetCurrentTimestamp());
 	cmdsched_scheduler_wake(database_slot);
-	(void) cmdsched_worker_wait_until(
-		scheduler_is_gone, &database_slot, END_TIMEOUT_MS);
+	(void) cmdsched_worker_wait_until(scheduler_is_gone,
+									  &database_slot,
+									  END_TIMEOUT_MS);
 	send_executors_away(false);
 	if (!cmdsched_worker_wait_until(executors_are_gone, NULL, timeout_ms))
 	{
 		send_executors_away(true);
-		(void) cmdsched_worker_wait_until(
-			executors_are_gone, NULL, END_TIMEOUT_MS);
+		(void) cmdsched_worker_wait_until(executors_are_gone,
+										  NULL,
+										  END_TIMEOUT_MS);
 	}
 	return was_running;
 }

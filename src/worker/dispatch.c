@@ -58,8 +58,7 @@ typedef struct CommandGroup
  */
 
 void
-cmdsched_attempt_remember(AttemptRecord *record,
-						  const Command *command,
+cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
 						  const Handler *handler)
 {
 	Size length =
@@ -71,8 +70,9 @@ cmdsched_attempt_remember(AttemptRecord *record,
 		   length);
 	record->key.schedule_id = (text *) record->id_space;
 	record->key.scheduled_by = command->scheduled_by;
-	text_to_cstring_buffer(
-		command->command_type, record->type_name, sizeof(record->type_name));
+	text_to_cstring_buffer(command->command_type,
+						   record->type_name,
+						   sizeof(record->type_name));
 	record->attempts = command->attempts;
 	record->execute_at = command->execute_at;
 	record->due_at = command->due_at;
@@ -97,9 +97,7 @@ log_settlement(const AttemptRecord *record, const Settlement *settlement)
 
 /* Apply the rules of what happens to an attempt that did not succeed. */
 static void
-decide(const AttemptRecord *record,
-	   const Outcome *outcome,
-	   TimestampTz now,
+decide(const AttemptRecord *record, const Outcome *outcome, TimestampTz now,
 	   Settlement *settlement)
 {
 	settlement->status = "pending";
@@ -132,15 +130,16 @@ decide(const AttemptRecord *record,
  * where somebody else has taken the command meanwhile.
  */
 bool
-cmdsched_dispatch_record(const AttemptRecord *record,
-						 const Outcome *outcome,
+cmdsched_dispatch_record(const AttemptRecord *record, const Outcome *outcome,
 						 TimestampTz now)
 {
 	Settlement settlement;
 
 	decide(record, outcome, now, &settlement);
-	if (!cmdsched_command_settle(
-			&record->key, record->attempts, &settlement, now))
+	if (!cmdsched_command_settle(&record->key,
+								 record->attempts,
+								 &settlement,
+								 now))
 		return false;
 	cmdsched_wakeup_note(record->key.scheduled_by, settlement.due_at);
 	if (settlement.error != NULL)
@@ -150,10 +149,8 @@ cmdsched_dispatch_record(const AttemptRecord *record,
 
 /* Set a command aside that cannot run; error NULL: merely not now. */
 static void
-set_aside(Dispatch *dispatch,
-		  const Command *command,
-		  const CommandError *error,
-		  const Handler *handler)
+set_aside(Dispatch *dispatch, const Command *command,
+		  const CommandError *error, const Handler *handler)
 {
 	Settlement settlement = {
 		.status = error != NULL ? "held" : "pending",
@@ -165,8 +162,10 @@ set_aside(Dispatch *dispatch,
 	AttemptRecord record;
 
 	cmdsched_attempt_remember(&record, command, handler);
-	if (cmdsched_command_settle(
-			&record.key, command->attempts, &settlement, dispatch->now))
+	if (cmdsched_command_settle(&record.key,
+								command->attempts,
+								&settlement,
+								dispatch->now))
 	{
 		/* If this is rolled back, it is due as before. */
 		cmdsched_wakeup_note(dispatch->role, command->due_at);
@@ -195,8 +194,8 @@ is_of_another_role(const Command *command)
 	if (name != NULL)
 		pfree(name);
 	role = command->scheduled_by;
-	name = MemoryContextStrdup(TopMemoryContext,
-							   GetUserNameFromId(role, false));
+	name =
+		MemoryContextStrdup(TopMemoryContext, GetUserNameFromId(role, false));
 	if (strcmp(name, command->scheduled_by_name) == 0)
 		return false;
 	/* Renamed, if nobody has that name now. */
@@ -265,9 +264,7 @@ log_duration(const AttemptRecord *record, int64 duration_us)
 }
 
 static void
-run_attempt(CommandGroup *group,
-			CommandScan *scan,
-			const Command *command,
+run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 			Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
@@ -390,8 +387,9 @@ settle_failure(Dispatch *dispatch, Outcome *outcome)
 	if (outcome->kind == OUTCOME_TRANSIENT &&
 		++transient_failures <= MAX_TRANSIENT_FAILURES)
 	{
-		dispatch->pause_ms = cmdsched_retry_pause_ms(
-			transient_failures, pg_prng_double(&pg_global_prng_state));
+		dispatch->pause_ms =
+			cmdsched_retry_pause_ms(transient_failures,
+									pg_prng_double(&pg_global_prng_state));
 		return false;
 	}
 	transient_failures = 0;
@@ -443,10 +441,14 @@ void
 cmdsched_dispatch(Dispatch *dispatch)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
-	MemoryContext group_context = AllocSetContextCreate(
-		caller_context, "cmdsched group", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext command_context = AllocSetContextCreate(
-		group_context, "cmdsched command", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext group_context =
+		AllocSetContextCreate(caller_context,
+							  "cmdsched group",
+							  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext command_context =
+		AllocSetContextCreate(group_context,
+							  "cmdsched command",
+							  ALLOCSET_DEFAULT_SIZES);
 	bool ended = false;
 
 	dispatch->end = DISPATCH_FULL;

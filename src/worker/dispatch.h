@@ -62,10 +62,8 @@ typedef struct Dispatch
 
 extern void cmdsched_dispatch(Dispatch *dispatch);
 extern bool cmdsched_dispatch_record(const AttemptRecord *record,
-									 const Outcome *outcome,
-									 TimestampTz now);
-extern int cmdsched_dispatch_by_hand(Oid role,
-									 int max_commands,
+									 const Outcome *outcome, TimestampTz now);
+extern int cmdsched_dispatch_by_hand(Oid role, int max_commands,
 									 TimestampTz now);
 extern void cmdsched_attempt_remember(AttemptRecord *record,
 									  const Command *command,

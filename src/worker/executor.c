@@ -101,8 +101,9 @@ record_termination(void)
 	};
 
 	StartTransactionCommand();
-	cmdsched_dispatch_record(
-		&me.dispatch.last, &outcome, GetCurrentTimestamp());
+	cmdsched_dispatch_record(&me.dispatch.last,
+							 &outcome,
+							 GetCurrentTimestamp());
 	CommitTransactionCommand();
 }
 
@@ -130,8 +131,9 @@ connect_as_role(void)
 	Oid database;
 
 	cmdsched_executor_identify(me.slot, &database, &me.role);
-	BackgroundWorkerInitializeConnectionByOid(
-		database, me.role, BGWORKER_BYPASS_ROLELOGINCHECK);
+	BackgroundWorkerInitializeConnectionByOid(database,
+											  me.role,
+											  BGWORKER_BYPASS_ROLELOGINCHECK);
 	cmdsched_invoke_prepare_session();
 }
 
@@ -172,8 +174,7 @@ run_batch(void)
 	dispatch->executor_slot = me.slot;
 	dispatch->from = me.take.from;
 	dispatch->now = now;
-	dispatch->stop_at =
-		TimestampTzPlusMilliseconds(now, cmdsched_batch_time);
+	dispatch->stop_at = TimestampTzPlusMilliseconds(now, cmdsched_batch_time);
 	dispatch->max_commands =
 		me.next_limit > 0 ? me.next_limit : cmdsched_batch_size;
 	dispatch->group_size = Min(me.group_size, dispatch->max_commands);
@@ -193,8 +194,9 @@ record_failed_commit(Outcome *outcome)
 	PG_TRY();
 	{
 		begin_transaction();
-		cmdsched_dispatch_record(
-			&me.dispatch.last, outcome, GetCurrentTimestamp());
+		cmdsched_dispatch_record(&me.dispatch.last,
+								 outcome,
+								 GetCurrentTimestamp());
 		CommitTransactionCommand();
 	}
 	PG_CATCH();
@@ -253,8 +255,7 @@ run_batch_transaction(void)
 	me.dispatch.end = DISPATCH_FULL;
 	me.dispatch.attempts = 0;
 	me.next_limit = me.solo_commands > 0 ? 1 : me.next_limit;
-	if (me.locked_due != DUE_NEVER &&
-		GetCurrentTimestamp() >= me.locked_until)
+	if (me.locked_due != DUE_NEVER && GetCurrentTimestamp() >= me.locked_until)
 		look_at_locked_again();
 	/* The order matters: see shared_state.c. */
 	cmdsched_role_take(me.role_slot, &me.take);
@@ -267,12 +268,10 @@ run_batch_transaction(void)
 		CommitTransactionCommand();
 		committing = false;
 		if (extension_exists)
-			cmdsched_role_finish(
-				me.role_slot, &me.take, &me.dispatch.reached);
+			cmdsched_role_finish(me.role_slot, &me.take, &me.dispatch.reached);
 		me.in_batch = false;
 		remember_locked();
-		me.solo_commands =
-			Max(me.solo_commands - me.dispatch.attempts, 0);
+		me.solo_commands = Max(me.solo_commands - me.dispatch.attempts, 0);
 	}
 	PG_CATCH();
 	{
@@ -302,9 +301,7 @@ drop_temp_objects(void)
 
 /* The command that ended the batch, copied out of its row. */
 static bool
-fetch_procedure_command(MemoryContext context,
-						Command *command,
-						Datum *row,
+fetch_procedure_command(MemoryContext context, Command *command, Datum *row,
 						Handler *handler)
 {
 	CommandScan *scan =
@@ -384,8 +381,9 @@ recover_procedure(void)
 static void
 run_procedure(void)
 {
-	MemoryContext context = AllocSetContextCreate(
-		TopMemoryContext, "cmdsched procedure", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "cmdsched procedure",
+												  ALLOCSET_DEFAULT_SIZES);
 	bool locked = false;
 
 	enable_timeout_after(help_timeout, HELP_AFTER_MS);

@@ -91,14 +91,16 @@ reap_schedulers(TimestampTz now)
 {
 	ListCell *cell;
 
-	foreach (cell, started)
+	foreach(cell, started)
 	{
 		StartedScheduler *scheduler = lfirst(cell);
 
 		if (!cmdsched_worker_has_ended(scheduler->handle))
 			continue;
-		cmdsched_database_change(
-			scheduler->slot, SCHEDULER_STARTING, SCHEDULER_UNKNOWN, now);
+		cmdsched_database_change(scheduler->slot,
+								 SCHEDULER_STARTING,
+								 SCHEDULER_UNKNOWN,
+								 now);
 		pfree(scheduler->handle);
 		pfree(scheduler);
 		started = foreach_delete_current(started, cell);
@@ -161,8 +163,7 @@ notice_request(int slot, TimestampTz now)
 {
 	if (cmdsched_database_state(slot) == SCHEDULER_ABSENT &&
 		cmdsched_scheduler_take_sweep_request(slot))
-		cmdsched_database_change(
-			slot, SCHEDULER_ABSENT, SCHEDULER_WANTED, now);
+		cmdsched_database_change(slot, SCHEDULER_ABSENT, SCHEDULER_WANTED, now);
 }
 
 static void
@@ -189,7 +190,7 @@ launcher_pass(TimestampTz now)
 
 	reap_schedulers(now);
 	forget_dropped_databases(databases);
-	foreach (cell, databases)
+	foreach(cell, databases)
 	{
 		int slot = cmdsched_database_add(lfirst_oid(cell));
 		TimestampTz at;

@@ -163,7 +163,7 @@ reap_executors(TimestampTz now)
 {
 	ListCell *cell;
 
-	foreach (cell, started)
+	foreach(cell, started)
 	{
 		StartedExecutor *executor = lfirst(cell);
 		RoleMemory *memory;
@@ -405,9 +405,9 @@ scheduler_pass(TimestampTz now)
 	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
 	{
 		if (cmdsched_role_watched_by_scheduler(slot))
-			cmdsched_role_watch(
-				slot,
-				next == DT_NOEND ? DT_NOEND : next + START_AHEAD_US);
+			cmdsched_role_watch(slot,
+								next == DT_NOEND ? DT_NOEND
+												 : next + START_AHEAD_US);
 	}
 	return next;
 }
@@ -446,8 +446,7 @@ find_obstacle(Oid role)
 	ReleaseSysCache(tuple);
 	if (!may_log_in && !CMDSCHED_CAN_BYPASS_ROLELOGINCHECK)
 		return &no_login;
-	if (object_aclcheck(
-			DatabaseRelationId, MyDatabaseId, role, ACL_CONNECT) !=
+	if (object_aclcheck(DatabaseRelationId, MyDatabaseId, role, ACL_CONNECT) !=
 		ACLCHECK_OK)
 		return &no_connect;
 	return NULL;
@@ -505,9 +504,10 @@ sweep(TimestampTz now)
 	{
 		forget_idle_roles();
 		cmdsched_command_sweep(found_due, &obstructed);
-		foreach (cell, obstructed)
-			cmdsched_command_hold_role(
-				lfirst_oid(cell), find_obstacle(lfirst_oid(cell)), now);
+		foreach(cell, obstructed)
+			cmdsched_command_hold_role(lfirst_oid(cell),
+									   find_obstacle(lfirst_oid(cell)),
+									   now);
 		prepared = cmdsched_command_prepared_exist();
 		if (cmdsched_listen && !listening)
 			Async_Listen("cmdsched");
@@ -516,11 +516,10 @@ sweep(TimestampTz now)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	last_sweep = now;
-	next_sweep = now + (prepared ? Min(PREPARED_SWEEP_US,
-									   cmdsched_poll_interval *
-										   (int64) USECS_PER_SEC)
-								 : cmdsched_poll_interval *
-									   (int64) USECS_PER_SEC);
+	next_sweep =
+		now + (prepared ? Min(PREPARED_SWEEP_US,
+							  cmdsched_poll_interval * (int64) USECS_PER_SEC)
+						: cmdsched_poll_interval * (int64) USECS_PER_SEC);
 	return exists;
 }
 
@@ -575,8 +574,7 @@ static void
 leave(int code, Datum arg)
 {
 	AbortOutOfAnyTransaction();
-	cmdsched_scheduler_detach(
-		database_slot, leave_as, GetCurrentTimestamp());
+	cmdsched_scheduler_detach(database_slot, leave_as, GetCurrentTimestamp());
 	cmdsched_launcher_wake();
 }
 
@@ -636,8 +634,8 @@ cmdsched_scheduler_main(Datum arg)
 		!cmdsched_scheduler_attach(database_slot, GetCurrentTimestamp()))
 		proc_exit(0);
 	before_shmem_exit(leave, (Datum) 0);
-	roles = hash_create(
-		"cmdsched roles", 64, &control, HASH_ELEM | HASH_BLOBS);
+	roles =
+		hash_create("cmdsched roles", 64, &control, HASH_ELEM | HASH_BLOBS);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	run();
 	proc_exit(0);

@@ -363,9 +363,7 @@ cmdsched_database_state(int slot)
 
 /* Change the state if it is the one expected. */
 bool
-cmdsched_database_change(int slot,
-						 SchedulerState from,
-						 SchedulerState to,
+cmdsched_database_change(int slot, SchedulerState from, SchedulerState to,
 						 TimestampTz now)
 {
 	bool changed;
@@ -398,8 +396,7 @@ cmdsched_scheduler_attach(int slot, TimestampTz now)
 	bool attached;
 
 	LWLockAcquire(&shared->slots_lock, LW_EXCLUSIVE);
-	attached =
-		entry->scheduler_pid == 0 && entry->state != SCHEDULER_STOPPED;
+	attached = entry->scheduler_pid == 0 && entry->state != SCHEDULER_STOPPED;
 	if (attached)
 	{
 		entry->scheduler_pid = MyProcPid;
@@ -619,8 +616,9 @@ cmdsched_role_lower(int slot, TimestampTz due_at)
 	wake_before = pg_atomic_read_u64(&entry->wake_before);
 	while (due_at < (TimestampTz) wake_before)
 	{
-		if (pg_atomic_compare_exchange_u64(
-				&entry->wake_before, &wake_before, (uint64) WAKE_NEVER))
+		if (pg_atomic_compare_exchange_u64(&entry->wake_before,
+										   &wake_before,
+										   (uint64) WAKE_NEVER))
 		{
 			wake(entry);
 			break;
@@ -683,8 +681,9 @@ void
 cmdsched_role_take(int slot, RoleTake *take)
 {
 	RoleSlot *entry = &shared->roles[slot];
-	TimestampTz pending = (TimestampTz) pg_atomic_exchange_u64(
-		&entry->pending_min, (uint64) DT_NOEND);
+	TimestampTz pending =
+		(TimestampTz) pg_atomic_exchange_u64(&entry->pending_min,
+											 (uint64) DT_NOEND);
 
 	SpinLockAcquire(&entry->mark_lock);
 	take->from = entry->mark;
@@ -701,8 +700,7 @@ cmdsched_role_take(int slot, RoleTake *take)
 
 /* After its commit: it has dealt with everything up to there. */
 void
-cmdsched_role_finish(int slot,
-					 const RoleTake *take,
+cmdsched_role_finish(int slot, const RoleTake *take,
 					 const CommandPosition *reached)
 {
 	RoleSlot *entry = &shared->roles[slot];
@@ -965,8 +963,7 @@ cmdsched_executor_show_command(int slot, text *schedule_id)
 void
 cmdsched_executor_count_commands(int slot, uint64 ncommands)
 {
-	pg_atomic_fetch_add_u64(&shared->executors[slot].commands_run,
-							ncommands);
+	pg_atomic_fetch_add_u64(&shared->executors[slot].commands_run, ncommands);
 }
 
 /* False where the slot is not one of this database's. */

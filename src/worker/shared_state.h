@@ -78,16 +78,12 @@ extern void cmdsched_database_forget(int slot);
 extern int cmdsched_database_next(int slot);
 extern Oid cmdsched_database_oid(int slot);
 extern SchedulerState cmdsched_database_state(int slot);
-extern bool cmdsched_database_change(int slot,
-									 SchedulerState from,
-									 SchedulerState to,
-									 TimestampTz now);
-extern void cmdsched_database_set_state(int slot,
-										SchedulerState state,
+extern bool cmdsched_database_change(int slot, SchedulerState from,
+									 SchedulerState to, TimestampTz now);
+extern void cmdsched_database_set_state(int slot, SchedulerState state,
 										TimestampTz now);
 extern bool cmdsched_scheduler_attach(int slot, TimestampTz now);
-extern void cmdsched_scheduler_detach(int slot,
-									  SchedulerState state,
+extern void cmdsched_scheduler_detach(int slot, SchedulerState state,
 									  TimestampTz now);
 extern int cmdsched_scheduler_pid(int slot, TimestampTz *since);
 extern void cmdsched_scheduler_wake(int slot);
@@ -111,8 +107,7 @@ extern void cmdsched_role_clear_help(int slot);
 
 /* An executor's view of its role */
 extern void cmdsched_role_take(int slot, RoleTake *take);
-extern void cmdsched_role_finish(int slot,
-								 const RoleTake *take,
+extern void cmdsched_role_finish(int slot, const RoleTake *take,
 								 const CommandPosition *reached);
 extern void cmdsched_role_put_back(int slot, const RoleTake *take);
 extern void cmdsched_executor_listen(int slot);
@@ -128,8 +123,7 @@ extern void cmdsched_executor_detach(int slot);
 extern int cmdsched_executor_role_slot(int slot);
 extern void cmdsched_executor_identify(int slot, Oid *database, Oid *role);
 extern ExecutorState cmdsched_executor_state(int slot, TimestampTz *since);
-extern void cmdsched_executor_set_state(int slot,
-										ExecutorState state,
+extern void cmdsched_executor_set_state(int slot, ExecutorState state,
 										TimestampTz now);
 extern int cmdsched_executor_next(Oid database, int slot);
 extern int cmdsched_executor_pid(int slot);

@@ -83,8 +83,7 @@ cmdsched_worker_start(WorkerKind kind, Oid database, int slot)
 		worker.bgw_main_arg = Int32GetDatum(slot);
 	}
 	strlcpy(worker.bgw_type, type, BGW_MAXLEN);
-	snprintf(
-		worker.bgw_name, BGW_MAXLEN, "%s for database %u", type, database);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "%s for database %u", type, database);
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 		return NULL;
@@ -167,8 +166,7 @@ cmdsched_worker_wait(TimestampTz until)
 
 /* In any session: wait for a condition that others bring about. */
 bool
-cmdsched_worker_wait_until(WorkerCondition condition,
-						   void *arg,
+cmdsched_worker_wait_until(WorkerCondition condition, void *arg,
 						   int timeout_ms)
 {
 	TimestampTz deadline =

@@ -27,15 +27,14 @@ extern PGDLLEXPORT void cmdsched_scheduler_main(Datum arg);
 extern PGDLLEXPORT void cmdsched_executor_main(Datum arg);
 
 extern void cmdsched_worker_register_launcher(void);
-extern BackgroundWorkerHandle *
-cmdsched_worker_start(WorkerKind kind, Oid database, int slot);
+extern BackgroundWorkerHandle *cmdsched_worker_start(WorkerKind kind,
+													 Oid database, int slot);
 extern bool cmdsched_worker_has_ended(BackgroundWorkerHandle *handle);
 
 extern void cmdsched_worker_setup(void (*sigint_handler)(int));
 extern void cmdsched_worker_handle_interrupts(void);
 extern void cmdsched_worker_wait(TimestampTz until);
-extern bool cmdsched_worker_wait_until(WorkerCondition condition,
-									   void *arg,
+extern bool cmdsched_worker_wait_until(WorkerCondition condition, void *arg,
 									   int timeout_ms);
 extern bool cmdsched_worker_database_is_wanted(void);
 extern bool cmdsched_worker_shutdown_requested(void);
