@@ -65,7 +65,7 @@ find_pg_config()
 		return
 	fi
 	local found
-	found=$(ls -v /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | tail -n 1)
+	found=$(ls -v /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | tail -n 1) || true
 	[ -n "$found" ] || found=$(newest_packaged_pg_config)
 	echo "$found"
 }
@@ -160,9 +160,17 @@ build_and_install()
 	if [ -w "$("$PG_CONFIG" --pkglibdir)" ]; then
 		make -s PG_CONFIG="$PG_CONFIG" install
 	else
-		cmp -s cmdsched.so "$("$PG_CONFIG" --pkglibdir)/cmdsched.so" ||
-			die "This build is not the installed one: run 'make install' as root first."
+		is_installed || die "This build is not the installed one: run 'make install' as root first."
 	fi
+}
+
+is_installed()
+{
+	local file
+	cmp -s cmdsched.so "$("$PG_CONFIG" --pkglibdir)/cmdsched.so" || return
+	for file in cmdsched.control sql/*.sql; do
+		cmp -s "$file" "$("$PG_CONFIG" --sharedir)/extension/${file##*/}" || return
+	done
 }
 
 # The unprivileged user: ourselves, unless we are root.
@@ -251,7 +259,8 @@ stop_data_folder()
 	pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) || return 0
 	[ "$(readlink "/proc/$pid/cwd")" = "$1" ] || return 0
 	as_user pg_ctl stop -D "$1" -m fast -t 30 >/dev/null 2>&1 ||
-		as_user pg_ctl stop -D "$1" -m immediate -t 30 >/dev/null
+		as_user pg_ctl stop -D "$1" -m immediate -t 30 >/dev/null 2>&1 ||
+		[ ! -e "$1/postmaster.pid" ]
 }
 
 # Whatever was started there, by whomever.
