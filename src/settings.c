@@ -23,7 +23,7 @@ bool cmdsched_listen = true;
 char *cmdsched_databases = NULL;
 int cmdsched_poll_interval = 60;
 int cmdsched_max_executors = 4;
-int cmdsched_batch_size = 100;
+int cmdsched_batch_size = 1000;
 int cmdsched_batch_time = 10;
 int cmdsched_executor_idle_timeout = 30;
 int cmdsched_max_command_size = 1024;
@@ -143,7 +143,7 @@ define_command_settings(void)
 							"Sets the most commands in one transaction.",
 							NULL,
 							&cmdsched_batch_size,
-							100,
+							1000,
 							1,
 							10000,
 							PGC_SIGHUP,

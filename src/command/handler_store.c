@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -361,6 +362,20 @@ cmdsched_handler_find(text *command_type, text *command_module)
 
 	last_entry = find_entry(command_type, command_module);
 	return &last_entry->handler;
+}
+
+/*
+ * Keep registrations out to the end of the transaction, and learn of all
+ * that were made.  False where one is being made.
+ */
+bool
+cmdsched_handler_lock_registry(void)
+{
+	if (!ConditionalLockRelationOid(cmdsched_extension_get()->handlers,
+									ShareLock))
+		return false;
+	AcceptInvalidationMessages();
+	return true;
 }
 
 /* ------------------------------------------------------------------------

@@ -48,7 +48,8 @@ typedef struct CommandGroup
 	MemoryContext command_context;
 	CommandPosition reached;
 	int attempts;
-	bool ended; /* dispatch->end says why */
+	bool ended;			  /* dispatch->end says why */
+	bool registry_locked; /* handlers are what they seem to be */
 	TimestampTz clock;
 } CommandGroup;
 
@@ -203,50 +204,105 @@ is_of_another_role(const Command *command)
 	return OidIsValid(namesake);
 }
 
-/* Set aside what cannot run here.  True if that was the case. */
 static bool
-cannot_run(Dispatch *dispatch, const Command *command, const Handler *handler)
+is_usable(const Handler *handler)
 {
+	return handler->problem.sqlerrcode == 0 && !handler->external &&
+		   !handler->paused;
+}
+
+/*
+ * The handler seems unusable.  What we know of it may be old: a registration
+ * wakes us before it tells us what it changed, and one that is not committed
+ * yet will not see what we hold now.  False where this cannot be settled at
+ * the moment.
+ */
+static bool
+look_at_handler_again(CommandGroup *group, const Command *command,
+					  Handler **handler)
+{
+	if (group->registry_locked)
+		return true;
+	if (!cmdsched_handler_lock_registry())
+		return false;
+	group->registry_locked = true;
+	cmdsched_handler_forget_all();
+	*handler =
+		cmdsched_handler_find(command->command_type, command->command_module);
+	return true;
+}
+
+/* Set aside what cannot run here.  True if it is not to be run now. */
+static bool
+cannot_run(CommandGroup *group, const Command *command, Handler **handler)
+{
+	Dispatch *dispatch = group->dispatch;
 	static const CommandError another_role = {
 		.sqlerrcode = ERRCODE_UNDEFINED_OBJECT,
 		.message = "the role that scheduled this command is another one than "
 				   "the role with this OID",
 	};
+	CommandError error;
 
 	if (is_of_another_role(command))
-		set_aside(dispatch, command, &another_role, handler);
-	else if (handler->external || handler->paused)
-		set_aside(dispatch, command, NULL, handler);
-	else if (handler->problem.sqlerrcode != 0)
 	{
-		CommandError error = handler->problem;
-
-		error.detail = handler->hint;
-		set_aside(dispatch, command, &error, handler);
+		set_aside(dispatch, command, &another_role, *handler);
+		return true;
 	}
-	else
+	if (is_usable(*handler))
 		return false;
+	group->clock = GetCurrentTimestamp();
+	if (!look_at_handler_again(group, command, handler) ||
+		(dispatch->look_twice && !is_usable(*handler)))
+	{
+		dispatch->suspect_due = Min(dispatch->suspect_due, command->due_at);
+		return true;
+	}
+	if (is_usable(*handler))
+		return false;
+	error = (*handler)->problem;
+	error.detail = (*handler)->hint;
+	set_aside(dispatch,
+			  command,
+			  error.sqlerrcode != 0 ? &error : NULL,
+			  *handler);
 	return true;
 }
 
-/*
- * Has this command to be left to another transaction?  A slow one must not
- * keep the effects of those before it waiting, nor one that commits.
- */
+/* Has a slow command to wait for those before it to be committed? */
 static bool
 ends_batch(CommandGroup *group, const Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
 
-	if (dispatch->host != INVOKE_IN_EXECUTOR)
+	if (dispatch->host != INVOKE_IN_EXECUTOR ||
+		group->attempts + dispatch->attempts == 0 ||
+		handler->last_duration_us <= cmdsched_batch_time * (int64) 1000)
 		return false;
-	if (handler->is_procedure)
-		dispatch->end = DISPATCH_PROCEDURE;
-	else if (group->attempts + dispatch->attempts > 0 &&
-			 handler->last_duration_us > cmdsched_batch_time * 1000L)
-		dispatch->end = DISPATCH_FULL;
-	else
+	dispatch->end = DISPATCH_FULL;
+	group->ended = true;
+	return true;
+}
+
+/*
+ * A procedure may commit: it is left to the executor, with the lock that
+ * says that it is running.  False where somebody else runs it.
+ */
+static bool
+leave_to_executor(CommandGroup *group, const Command *command,
+				  const Handler *handler)
+{
+	Dispatch *dispatch = group->dispatch;
+
+	cmdsched_attempt_remember(&dispatch->last, command, handler);
+	dispatch->last.running = false;
+	if (!cmdsched_command_lock(&dispatch->last.key, true))
+	{
+		dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
 		return false;
+	}
+	dispatch->end = DISPATCH_PROCEDURE;
+	group->ended = true;
 	return true;
 }
 
@@ -298,13 +354,12 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 	Handler *handler =
 		cmdsched_handler_find(command->command_type, command->command_module);
 
-	if (cannot_run(dispatch, command, handler))
+	if (cannot_run(group, command, &handler))
 		return true;
 	if (ends_batch(group, handler))
-	{
-		group->ended = true;
 		return false;
-	}
+	if (handler->is_procedure && dispatch->host == INVOKE_IN_EXECUTOR)
+		return !leave_to_executor(group, command, handler);
 	switch (cmdsched_command_claim(scan))
 	{
 		case CLAIM_OK:
@@ -457,6 +512,7 @@ cmdsched_dispatch(Dispatch *dispatch)
 	dispatch->reached = dispatch->from;
 	dispatch->next_due = DUE_NEVER;
 	dispatch->locked_due = DUE_NEVER;
+	dispatch->suspect_due = DUE_NEVER;
 	while (!ended)
 	{
 		MemoryContextSwitchTo(group_context);

@@ -47,6 +47,7 @@ typedef struct Dispatch
 	TimestampTz stop_at; /* take no further command after that */
 	int max_commands;	 /* 0 = all */
 	int group_size;		 /* commands to a subtransaction; is adapted */
+	bool look_twice;	 /* do not set aside yet: see suspect_due */
 
 	/* What was done */
 	DispatchEnd end;
@@ -55,6 +56,7 @@ typedef struct Dispatch
 	CommandPosition reached; /* everything before it is dealt with */
 	TimestampTz next_due;	 /* when dry */
 	TimestampTz locked_due;	 /* stepped over, in somebody else's hands */
+	TimestampTz suspect_due; /* seems unable to run: look again soon */
 	int pause_ms;			 /* before a transient failure is tried again */
 	int rolled_back;		 /* commands to be run again before that one */
 	AttemptRecord last;

@@ -47,6 +47,9 @@
 /* How long to leave a row alone that somebody has locked. */
 #define LOCKED_WAIT_US (1 * USECS_PER_SEC)
 
+/* How long news of a handler may be on their way. */
+#define SUSPECT_WAIT_US (50 * 1000L)
+
 /* How often to look whether somebody waits for the database. */
 #define DATABASE_CHECK_US (1 * USECS_PER_SEC)
 
@@ -61,8 +64,10 @@ typedef struct Executor
 	Oid role;
 	bool in_batch; /* then take is to be put back at exit */
 	RoleTake take;
-	TimestampTz locked_due;	  /* stepped over, DUE_NEVER = nothing */
-	TimestampTz locked_until; /* look there again at that time */
+	TimestampTz skipped_due;   /* stepped over, DUE_NEVER = nothing */
+	TimestampTz skipped_until; /* go back for it at that time */
+	bool skipped_suspect;	   /* because it seemed unable to run */
+	bool look_twice;		   /* step over such ones once more */
 	int group_size;
 	int solo_commands; /* so many are to have a transaction each */
 	int next_limit;	   /* most commands in the next batch; 0 = the usual */
@@ -83,10 +88,12 @@ static TimeoutId help_timeout;
 
 /* Rows stepped over are behind the low-water mark: go back for them. */
 static void
-look_at_locked_again(void)
+go_back(void)
 {
-	cmdsched_role_lower(me.role_slot, me.locked_due);
-	me.locked_due = DUE_NEVER;
+	cmdsched_role_lower(me.role_slot, me.skipped_due);
+	me.skipped_due = DUE_NEVER;
+	me.look_twice = !me.skipped_suspect;
+	me.skipped_suspect = false;
 }
 
 /* A handler that would not stop ended this process: its attempt counts. */
@@ -113,7 +120,7 @@ leave(int code, Datum arg)
 	AbortOutOfAnyTransaction();
 	if (me.in_batch)
 		cmdsched_role_put_back(me.role_slot, &me.take);
-	look_at_locked_again();
+	go_back();
 	if (cmdsched_invoke_was_terminated() && me.dispatch.last.running)
 		record_termination();
 	cmdsched_executor_detach(me.slot);
@@ -173,6 +180,7 @@ run_batch(void)
 	dispatch->host = INVOKE_IN_EXECUTOR;
 	dispatch->executor_slot = me.slot;
 	dispatch->from = me.take.from;
+	dispatch->look_twice = me.look_twice;
 	dispatch->now = now;
 	dispatch->stop_at = TimestampTzPlusMilliseconds(now, cmdsched_batch_time);
 	dispatch->max_commands =
@@ -225,6 +233,9 @@ recover_batch(bool committing)
 	RESUME_INTERRUPTS();
 	cmdsched_role_put_back(me.role_slot, &me.take);
 	me.in_batch = false;
+	/* With that, the lock of a procedure that was to be run is gone. */
+	me.dispatch.end = DISPATCH_FULL;
+	cmdsched_invoke_clean_session();
 	MemoryContextSwitchTo(context);
 
 	if (committing && attempts == 1)
@@ -236,13 +247,21 @@ recover_batch(bool committing)
 	FreeErrorData(outcome.raised);
 }
 
+/* Plan to go back for what the batch stepped over. */
 static void
-remember_locked(void)
+remember_skipped(void)
 {
-	if (me.dispatch.locked_due >= me.locked_due)
+	TimestampTz now = GetCurrentTimestamp();
+	bool suspect = me.dispatch.suspect_due != DUE_NEVER;
+	TimestampTz due_at = Min(me.dispatch.locked_due, me.dispatch.suspect_due);
+
+	if (me.dispatch.end == DISPATCH_DRY)
+		me.look_twice = true;
+	if (due_at == DUE_NEVER || (me.skipped_due <= due_at && !suspect))
 		return;
-	me.locked_due = me.dispatch.locked_due;
-	me.locked_until = GetCurrentTimestamp() + LOCKED_WAIT_US;
+	me.skipped_due = Min(me.skipped_due, due_at);
+	me.skipped_suspect |= suspect;
+	me.skipped_until = now + (suspect ? SUSPECT_WAIT_US : LOCKED_WAIT_US);
 }
 
 /* Claim, run and commit.  False where there is no more to be done here. */
@@ -255,8 +274,9 @@ run_batch_transaction(void)
 	me.dispatch.end = DISPATCH_FULL;
 	me.dispatch.attempts = 0;
 	me.next_limit = me.solo_commands > 0 ? 1 : me.next_limit;
-	if (me.locked_due != DUE_NEVER && GetCurrentTimestamp() >= me.locked_until)
-		look_at_locked_again();
+	if (me.skipped_due != DUE_NEVER &&
+		GetCurrentTimestamp() >= me.skipped_until)
+		go_back();
 	/* The order matters: see shared_state.c. */
 	cmdsched_role_take(me.role_slot, &me.take);
 	me.in_batch = true;
@@ -270,7 +290,7 @@ run_batch_transaction(void)
 		if (extension_exists)
 			cmdsched_role_finish(me.role_slot, &me.take, &me.dispatch.reached);
 		me.in_batch = false;
-		remember_locked();
+		remember_skipped();
 		me.solo_commands = Max(me.solo_commands - me.dispatch.attempts, 0);
 	}
 	PG_CATCH();
@@ -301,11 +321,11 @@ drop_temp_objects(void)
 
 /* The command that ended the batch, copied out of its row. */
 static bool
-fetch_procedure_command(MemoryContext context, Command *command, Datum *row,
-						Handler *handler)
+fetch_procedure_command(MemoryContext context, Command *command, Datum *row)
 {
 	CommandScan *scan =
 		cmdsched_command_scan_begin(me.role, &me.dispatch.reached);
+	text *wanted = me.dispatch.last.key.schedule_id;
 	bool found = false;
 
 	while (!found && cmdsched_command_scan_next(scan, command) &&
@@ -313,24 +333,17 @@ fetch_procedure_command(MemoryContext context, Command *command, Datum *row,
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context);
 
-		*handler = *cmdsched_handler_find(command->command_type,
-										  command->command_module);
-		if (handler->is_procedure && handler->problem.sqlerrcode == 0)
+		if (VARSIZE_ANY_EXHDR(command->schedule_id) ==
+				VARSIZE_ANY_EXHDR(wanted) &&
+			memcmp(VARDATA_ANY(command->schedule_id),
+				   VARDATA_ANY(wanted),
+				   VARSIZE_ANY_EXHDR(wanted)) == 0)
 		{
 			*row = cmdsched_command_row(scan);
 			cmdsched_command_copy(command, *row);
 			found = true;
 		}
 		MemoryContextSwitchTo(caller);
-		if (!found)
-			break;
-		cmdsched_attempt_remember(&me.dispatch.last, command, handler);
-		me.dispatch.last.running = false;
-		if (!cmdsched_command_lock(&me.dispatch.last.key, true))
-		{
-			/* Another executor runs it: look at the next. */
-			found = false;
-		}
 	}
 	cmdsched_command_scan_end(scan);
 	return found;
@@ -338,18 +351,21 @@ fetch_procedure_command(MemoryContext context, Command *command, Datum *row,
 
 /* Call, and remove the command in the procedure's last transaction. */
 static pg_noinline void
-call_procedure(MemoryContext context, bool *locked)
+call_procedure(MemoryContext context)
 {
 	Command command;
 	Handler handler;
 	Datum row = (Datum) 0;
+	bool found;
 
 	begin_transaction();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	*locked = fetch_procedure_command(context, &command, &row, &handler);
+	found = fetch_procedure_command(context, &command, &row);
 	PopActiveSnapshot();
-	if (*locked)
+	if (found)
 	{
+		handler = *cmdsched_handler_find(command.command_type,
+										 command.command_module);
 		me.dispatch.last.running = true;
 		cmdsched_executor_show_command(me.slot, command.schedule_id);
 		cmdsched_invoke_procedure(&handler, &command, row);
@@ -384,12 +400,11 @@ run_procedure(void)
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "cmdsched procedure",
 												  ALLOCSET_DEFAULT_SIZES);
-	bool locked = false;
 
 	enable_timeout_after(help_timeout, HELP_AFTER_MS);
 	PG_TRY();
 	{
-		call_procedure(context, &locked);
+		call_procedure(context);
 	}
 	PG_CATCH();
 	{
@@ -397,8 +412,7 @@ run_procedure(void)
 	}
 	PG_END_TRY();
 	disable_timeout(help_timeout, false);
-	if (locked)
-		cmdsched_command_unlock(&me.dispatch.last.key);
+	cmdsched_command_unlock(&me.dispatch.last.key);
 	cmdsched_executor_show_command(me.slot, NULL);
 	cmdsched_executor_count_commands(me.slot, 1);
 	cmdsched_invoke_clean_session();
@@ -447,7 +461,9 @@ go_on(TimestampTz now)
 		me.next_limit = dispatch->rolled_back;
 		pg_usleep(dispatch->pause_ms * 1000L);
 	}
-	if (now - me.busy_since > HELP_AFTER_US)
+	/* Quick commands are better left to one: others would only collide. */
+	if (now - me.busy_since > HELP_AFTER_US &&
+		dispatch->attempts < cmdsched_batch_size)
 	{
 		cmdsched_executor_ask_for_help(me.slot);
 		me.busy_since = now;
@@ -471,8 +487,8 @@ sleep_until_due(TimestampTz now)
 		wake_at = leave_at;
 	}
 	cmdsched_executor_sleep(me.slot, me.dispatch.next_due);
-	if (me.locked_due != DUE_NEVER)
-		wake_at = Min(wake_at, me.locked_until);
+	if (me.skipped_due != DUE_NEVER)
+		wake_at = Min(wake_at, me.skipped_until);
 	cmdsched_worker_wait(Min(wake_at, now + DATABASE_CHECK_US));
 	return true;
 }
@@ -522,7 +538,8 @@ cmdsched_executor_main(Datum arg)
 	me.role_slot = cmdsched_executor_role_slot(me.slot);
 	me.group_size = cmdsched_batch_size;
 	me.idle_since = now;
-	me.locked_due = DUE_NEVER;
+	me.skipped_due = DUE_NEVER;
+	me.look_twice = true;
 	me.database_checked = now;
 	before_shmem_exit(leave, (Datum) 0);
 	help_timeout = RegisterTimeout(USER_TIMEOUT, ask_for_help);
