@@ -455,25 +455,57 @@ cmdsched_command_scan_next(CommandScan *scan, Command *command)
 	return true;
 }
 
+static TM_Result
+delete_row(CommandScan *scan, bool wait)
+{
+	TM_FailureData failure;
+
+	return table_tuple_delete(scan->commands,
+							  &scan->slot->tts_tid,
+							  GetCurrentCommandId(true),
+							  scan->snapshot,
+							  InvalidSnapshot,
+							  wait,
+							  &failure,
+							  false);
+}
+
+/*
+ * Is it we who have locked the row, by rescheduling it in this transaction,
+ * for one?  A delete that does not wait cannot tell.
+ */
+static bool
+lock_row(CommandScan *scan)
+{
+	TupleTableSlot *slot = table_slot_create(scan->commands, NULL);
+	TM_FailureData failure;
+	TM_Result result = table_tuple_lock(scan->commands,
+										&scan->slot->tts_tid,
+										scan->snapshot,
+										slot,
+										GetCurrentCommandId(true),
+										LockTupleExclusive,
+										LockWaitSkip,
+										0,
+										&failure);
+
+	ExecDropSingleTupleTableSlot(slot);
+	return result == TM_Ok;
+}
+
 /* Take the command that the scan stands on.  Never waits. */
 ClaimResult
 cmdsched_command_claim(CommandScan *scan)
 {
-	TM_FailureData failure;
+	TM_Result result = delete_row(scan, false);
 
-	switch (table_tuple_delete(scan->commands,
-							   &scan->slot->tts_tid,
-							   GetCurrentCommandId(true),
-							   scan->snapshot,
-							   InvalidSnapshot,
-							   false,
-							   &failure,
-							   false))
+	if (result == TM_BeingModified && lock_row(scan))
+		result = delete_row(scan, true);
+	switch (result)
 	{
 		case TM_Ok:
 			return CLAIM_OK;
 		case TM_BeingModified:
-		case TM_WouldBlock:
 			return CLAIM_LOCKED;
 		default:
 			return CLAIM_GONE;

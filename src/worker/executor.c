@@ -486,6 +486,9 @@ sleep_until_due(TimestampTz now)
 			return false;
 		wake_at = leave_at;
 	}
+	/* A batch that asked for help has said otherwise. */
+	if (cmdsched_executor_state(me.slot, NULL) != EXECUTOR_IDLE)
+		cmdsched_executor_set_state(me.slot, EXECUTOR_IDLE, now);
 	cmdsched_executor_sleep(me.slot, me.dispatch.next_due);
 	if (me.skipped_due != DUE_NEVER)
 		wake_at = Min(wake_at, me.skipped_until);

@@ -773,6 +773,7 @@ cmdsched_executor_ask_for_help(int slot)
 	RoleSlot *role = &shared->roles[my_role_slot(slot)];
 	uint32 me = (uint32) slot + 1;
 
+	shared->executors[slot].state = EXECUTOR_RUNNING;
 	pg_atomic_write_u32(&role->needs_help, 1);
 	if (pg_atomic_compare_exchange_u32(&role->waker, &me, WAKER_SCHEDULER))
 	{
