@@ -455,14 +455,19 @@ cmdsched_command_scan_next(CommandScan *scan, Command *command)
 	return true;
 }
 
+/*
+ * Deletes as of the scan's own command id: a row that a handler has changed
+ * since then is one that we modified ourselves, not an invisible one.
+ */
 static TM_Result
 delete_row(CommandScan *scan, bool wait)
 {
 	TM_FailureData failure;
 
+	(void) GetCurrentCommandId(true);
 	return table_tuple_delete(scan->commands,
 							  &scan->slot->tts_tid,
-							  GetCurrentCommandId(true),
+							  scan->snapshot->curcid,
 							  scan->snapshot,
 							  InvalidSnapshot,
 							  wait,
@@ -483,7 +488,7 @@ lock_row(CommandScan *scan)
 										&scan->slot->tts_tid,
 										scan->snapshot,
 										slot,
-										GetCurrentCommandId(true),
+										scan->snapshot->curcid,
 										LockTupleExclusive,
 										LockWaitSkip,
 										0,

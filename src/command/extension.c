@@ -112,6 +112,14 @@ cmdsched_extension_find(void)
 	return &objects;
 }
 
+/* Has there been news since the last look?  Costs no catalog access. */
+bool
+cmdsched_extension_may_have_changed(void)
+{
+	AcceptInvalidationMessages();
+	return !objects_valid;
+}
+
 const ExtensionObjects *
 cmdsched_extension_get(void)
 {

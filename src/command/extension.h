@@ -34,6 +34,7 @@ typedef struct OwnerScope
 
 extern const ExtensionObjects *cmdsched_extension_find(void);
 extern const ExtensionObjects *cmdsched_extension_get(void);
+extern bool cmdsched_extension_may_have_changed(void);
 extern void cmdsched_owner_enter(OwnerScope *scope);
 extern void cmdsched_owner_leave(const OwnerScope *scope);
 

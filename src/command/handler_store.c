@@ -277,6 +277,17 @@ fill_handler(Handler *handler, TupleTableSlot *slot)
 		prepare_function(handler, DatumGetTextPP(value));
 }
 
+static char *
+describe_unregistered(text *command_type, text *command_module)
+{
+	if (VARSIZE_ANY_EXHDR(command_module) == 0)
+		return psprintf("command type \"%s\" is not registered",
+						text_to_cstring(command_type));
+	return psprintf("command type \"%s\" of module \"%s\" is not registered",
+					text_to_cstring(command_type),
+					text_to_cstring(command_module));
+}
+
 static void
 load_handler(Handler *handler, text *command_type, text *command_module)
 {
@@ -311,8 +322,7 @@ load_handler(Handler *handler, text *command_type, text *command_module)
 	else
 		set_problem(handler,
 					ERRCODE_UNDEFINED_OBJECT,
-					psprintf("command type \"%s\" is not registered",
-							 text_to_cstring(command_type)),
+					describe_unregistered(command_type, command_module),
 					"Register it with cmdsched.register_handler().");
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -383,6 +393,19 @@ cmdsched_handler_lock_registry(void)
  * ------------------------------------------------------------------------
  */
 
+/* As in 'shop.cancel_order(jsonb)', whatever the search path. */
+static char *
+signature_of(Oid function)
+{
+	OwnerScope scope;
+	char *signature;
+
+	cmdsched_owner_enter(&scope);
+	signature = format_procedure(function);
+	cmdsched_owner_leave(&scope);
+	return signature;
+}
+
 /* Can the function be a handler, and may the current user make it one? */
 void
 cmdsched_handler_check_function(Oid function)
@@ -405,23 +428,21 @@ cmdsched_handler_check_function(Oid function)
 		proc->prorettype == INTERNALOID)
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("%s cannot be a handler",
-					   format_procedure_qualified(function)),
+				errmsg("%s cannot be a handler", signature_of(function)),
 				errhint("A handler is a plain function or procedure that "
 						"returns no set."));
 	if (!signature_form(proc, &form))
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_FUNCTION),
 				errmsg("%s does not have the arguments of a handler",
-					   format_procedure_qualified(function)),
+					   signature_of(function)),
 				errhint("A handler takes (jsonb), (jsonb, jsonb) or "
 						"(cmdsched.scheduled_commands)."));
 	ReleaseSysCache(tuple);
 	if (!superuser() && !has_privs_of_role(GetUserId(), proc->proowner))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("must be owner of function %s",
-					   format_procedure_qualified(function)),
+				errmsg("must be owner of function %s", signature_of(function)),
 				errhint("Let its owner or a superuser register it."));
 }
 
@@ -494,8 +515,7 @@ cmdsched_handler_register(const HandlerRegistration *registration)
 	values[0] = PointerGetDatum(registration->command_type);
 	values[1] = PointerGetDatum(registration->command_module);
 	if (OidIsValid(registration->function))
-		values[2] = CStringGetTextDatum(
-			format_procedure_qualified(registration->function));
+		values[2] = CStringGetTextDatum(signature_of(registration->function));
 	else
 		nulls[2] = 'n';
 	values[3] = ObjectIdGetDatum(caller);

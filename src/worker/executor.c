@@ -44,6 +44,9 @@
 #define HELP_AFTER_MS 20
 #define HELP_AFTER_US (50 * 1000L)
 
+/* Commands that take less than that on average are not worth sharing. */
+#define QUICK_COMMAND_US 100
+
 /* How long to leave a row alone that somebody has locked. */
 #define LOCKED_WAIT_US (1 * USECS_PER_SEC)
 
@@ -463,7 +466,7 @@ go_on(TimestampTz now)
 	}
 	/* Quick commands are better left to one: others would only collide. */
 	if (now - me.busy_since > HELP_AFTER_US &&
-		dispatch->attempts < cmdsched_batch_size)
+		now - dispatch->now > dispatch->attempts * QUICK_COMMAND_US)
 	{
 		cmdsched_executor_ask_for_help(me.slot);
 		me.busy_since = now;

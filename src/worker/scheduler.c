@@ -561,6 +561,22 @@ drain_notifications(TimestampTz now)
 	next_sweep = Min(next_sweep, Max(now, last_sweep + NOTIFIED_SWEEP_US));
 }
 
+/* DROP EXTENSION does not wake us: listen to the catalogs instead. */
+static bool
+extension_may_be_gone(TimestampTz now)
+{
+	static TimestampTz checked = 0;
+	bool changed;
+
+	if (now - checked < DATABASE_CHECK_US)
+		return false;
+	checked = now;
+	StartTransactionCommand();
+	changed = cmdsched_extension_may_have_changed();
+	CommitTransactionCommand();
+	return changed;
+}
+
 static void
 send_executors_away(void)
 {
@@ -602,6 +618,8 @@ run(void)
 			}
 		}
 		drain_notifications(now);
+		if (extension_may_be_gone(now))
+			next_sweep = now;
 		if ((cmdsched_scheduler_take_sweep_request(database_slot) ||
 			 now >= next_sweep) &&
 			!sweep_safely(now))
