@@ -453,6 +453,19 @@ find_obstacle(Oid role)
 }
 
 static void
+hold_role(Oid role, TimestampTz now)
+{
+	const CommandError *obstacle = find_obstacle(role);
+
+	cmdsched_command_hold_role(role, obstacle, now);
+	ereport(LOG,
+			errmsg("commands of role %u are held, SQLSTATE %s: %s",
+				   role,
+				   unpack_sql_state(obstacle->sqlerrcode),
+				   obstacle->message));
+}
+
+static void
 found_due(Oid role, TimestampTz due_at, void *arg)
 {
 	List **obstructed = arg;
@@ -511,6 +524,8 @@ sweep(TimestampTz now)
 		prepared = cmdsched_command_prepared_exist();
 		if (cmdsched_listen && !listening)
 			Async_Listen("cmdsched");
+		else if (!cmdsched_listen && listening)
+			Async_Unlisten("cmdsched");
 		listening = cmdsched_listen;
 	}
 	PopActiveSnapshot();
