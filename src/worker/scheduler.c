@@ -518,9 +518,7 @@ sweep(TimestampTz now)
 		forget_idle_roles();
 		cmdsched_command_sweep(found_due, &obstructed);
 		foreach(cell, obstructed)
-			cmdsched_command_hold_role(lfirst_oid(cell),
-									   find_obstacle(lfirst_oid(cell)),
-									   now);
+			hold_role(lfirst_oid(cell), now);
 		prepared = cmdsched_command_prepared_exist();
 		if (cmdsched_listen && !listening)
 			Async_Listen("cmdsched");
