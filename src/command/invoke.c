@@ -448,6 +448,7 @@ cmdsched_invoke_prepare_session(void)
 		{"idle_session_timeout", "0"},
 		{"transaction_timeout", "0"},
 		{"row_security", "on"},
+		{"exit_on_error", "off"},
 		{"application_name", "cmdsched"},
 	};
 

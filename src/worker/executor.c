@@ -83,6 +83,7 @@ typedef struct Executor
 
 static Executor me;
 static TimeoutId help_timeout;
+static volatile sig_atomic_t told_to_end = false;
 
 /* ------------------------------------------------------------------------
  * Coming and going
@@ -99,17 +100,27 @@ go_back(void)
 	me.skipped_suspect = false;
 }
 
-/* A handler that would not stop ended this process: its attempt counts. */
+/* Ended from outside: what was running does not count as an attempt. */
+static void
+note_sigterm(SIGNAL_ARGS)
+{
+	told_to_end = true;
+	die(postgres_signal_arg);
+}
+
+/* The handler ended this process, one way or the other: that counts. */
 static void
 record_termination(void)
 {
 	Outcome outcome = {
 		.kind = OUTCOME_FAILED,
 		.error = {.sqlerrcode = ERRCODE_ADMIN_SHUTDOWN,
-				  .message = "handler was terminated, since it went on after "
-							 "it was cancelled at its time limit"},
+				  .message = "handler ended its process"},
 	};
 
+	if (cmdsched_invoke_was_terminated())
+		outcome.error.message = "handler was terminated, since it went on "
+								"after it was cancelled at its time limit";
 	StartTransactionCommand();
 	cmdsched_dispatch_record(&me.dispatch.last,
 							 &outcome,
@@ -124,7 +135,9 @@ leave(int code, Datum arg)
 	if (me.in_batch)
 		cmdsched_role_put_back(me.role_slot, &me.take);
 	go_back();
-	if (cmdsched_invoke_was_terminated() && me.dispatch.last.running)
+	if (me.dispatch.last.running)
+		cmdsched_role_count_death(me.role_slot);
+	if (me.dispatch.last.running && !told_to_end)
 		record_termination();
 	cmdsched_executor_detach(me.slot);
 }
@@ -535,7 +548,7 @@ cmdsched_executor_main(Datum arg)
 	TimestampTz now = GetCurrentTimestamp();
 
 	me.slot = DatumGetInt32(arg);
-	cmdsched_worker_setup(StatementCancelHandler);
+	cmdsched_worker_setup(StatementCancelHandler, note_sigterm);
 	if (!cmdsched_shared_state_attach())
 		proc_exit(0);
 	connect_as_role();

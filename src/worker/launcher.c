@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -217,7 +218,7 @@ leave(int code, Datum arg)
 void
 cmdsched_launcher_main(Datum arg)
 {
-	cmdsched_worker_setup(SIG_IGN);
+	cmdsched_worker_setup(SIG_IGN, die);
 	if (!cmdsched_shared_state_attach())
 		proc_exit(1);
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);

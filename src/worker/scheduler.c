@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -305,6 +306,18 @@ most_executors_of_a_role(void)
 	return Max(cmdsched_max_executors - 1, 1);
 }
 
+/* A first death in a handler is bad luck, a row of them a loop. */
+static TimestampTz
+after_deaths(int role_slot, const RoleMemory *memory)
+{
+	int deaths = cmdsched_role_deaths(role_slot);
+
+	if (deaths < 2)
+		return 0;
+	return memory->last_start +
+		   Min(FIRST_START_WAIT_US << Min(deaths - 2, 6), MAX_START_WAIT_US);
+}
+
 /*
  * Look at one role: does it wait for an executor, or its first for help?
  * Returns when to look again.
@@ -315,14 +328,16 @@ look_at_role(int role_slot, TimestampTz now)
 	RoleMemory *memory = remember_role(cmdsched_role_oid(role_slot));
 	RoleExecutors executors = count_executors(role_slot);
 	TimestampTz due_at = cmdsched_role_due(role_slot);
+	TimestampTz not_before =
+		Max(memory->not_before, after_deaths(role_slot, memory));
 	bool is_due = due_at <= now + START_AHEAD_US;
 
 	if (executors.total == 0)
 	{
 		if (!is_due)
 			memory->waiting_since = 0;
-		else if (now < memory->not_before)
-			return memory->not_before;
+		else if (now < not_before)
+			return not_before;
 		else if (memory->waiting_since == 0)
 			memory->waiting_since = now;
 		return is_due ? DT_NOEND : due_at - START_AHEAD_US;
@@ -655,7 +670,7 @@ cmdsched_scheduler_main(Datum arg)
 	HASHCTL control = {.keysize = sizeof(Oid),
 					   .entrysize = sizeof(RoleMemory)};
 
-	cmdsched_worker_setup(SIG_IGN);
+	cmdsched_worker_setup(SIG_IGN, die);
 	if (!cmdsched_shared_state_attach())
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);

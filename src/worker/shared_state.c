@@ -76,6 +76,7 @@ typedef struct RoleSlot
 	pg_atomic_uint64 wake_before; /* news of this time wakes the waker */
 	pg_atomic_uint32 waker;
 	pg_atomic_uint32 needs_help; /* its executors are busy for long */
+	pg_atomic_uint32 deaths;	 /* executors that ended in a handler */
 	slock_t mark_lock;
 	uint32 mark_version;
 	CommandPosition mark;
@@ -137,6 +138,7 @@ initialize(SharedState *state)
 		pg_atomic_init_u64(&role->wake_before, (uint64) WAKE_ALWAYS);
 		pg_atomic_init_u32(&role->waker, WAKER_SCHEDULER);
 		pg_atomic_init_u32(&role->needs_help, 0);
+		pg_atomic_init_u32(&role->deaths, 0);
 		SpinLockInit(&role->mark_lock);
 	}
 	for (int i = 0; i < MAX_EXECUTORS; i++)
@@ -496,6 +498,7 @@ add_role(int slot, Oid database, Oid role)
 	pg_atomic_write_u64(&entry->wake_before, (uint64) WAKE_ALWAYS);
 	pg_atomic_write_u32(&entry->waker, WAKER_SCHEDULER);
 	pg_atomic_write_u32(&entry->needs_help, 0);
+	pg_atomic_write_u32(&entry->deaths, 0);
 	entry->mark_version = 0;
 	memset(&entry->mark, 0, sizeof(CommandPosition));
 	entry->mark.due_at = DT_NOBEGIN;
@@ -716,6 +719,21 @@ cmdsched_role_finish(int slot, const RoleTake *take,
 		entry->mark_version++;
 	}
 	SpinLockRelease(&entry->mark_lock);
+	if (pg_atomic_read_u32(&entry->deaths) != 0)
+		pg_atomic_write_u32(&entry->deaths, 0);
+}
+
+/* So many executors in a row ended in the middle of a handler. */
+int
+cmdsched_role_deaths(int slot)
+{
+	return (int) pg_atomic_read_u32(&shared->roles[slot].deaths);
+}
+
+void
+cmdsched_role_count_death(int slot)
+{
+	pg_atomic_fetch_add_u32(&shared->roles[slot].deaths, 1);
 }
 
 /* It did not commit: somebody has to look there again. */

@@ -110,6 +110,8 @@ extern void cmdsched_role_take(int slot, RoleTake *take);
 extern void cmdsched_role_finish(int slot, const RoleTake *take,
 								 const CommandPosition *reached);
 extern void cmdsched_role_put_back(int slot, const RoleTake *take);
+extern void cmdsched_role_count_death(int slot);
+extern int cmdsched_role_deaths(int slot);
 extern void cmdsched_executor_listen(int slot);
 extern void cmdsched_executor_sleep(int slot, TimestampTz wake_before);
 extern void cmdsched_executor_be_busy(int slot);

@@ -106,11 +106,11 @@ cmdsched_worker_has_ended(BackgroundWorkerHandle *handle)
 
 /* First thing in a worker's main function. */
 void
-cmdsched_worker_setup(void (*sigint_handler)(int))
+cmdsched_worker_setup(pqsigfunc sigint_handler, pqsigfunc sigterm_handler)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGINT, sigint_handler);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, sigterm_handler);
 	BackgroundWorkerUnblockSignals();
 #if defined(__linux__) && defined(PR_SET_TIMERSLACK)
 	/* The kernel may otherwise be 50 us late with every wake-up. */
