@@ -23,6 +23,7 @@ CREATE TABLE cmdsched.scheduled_commands (
     last_error jsonb,
     scheduled_by_name name NOT NULL,
     due_at timestamptz NOT NULL,
+    conflicts smallint NOT NULL DEFAULT 0,
     CONSTRAINT scheduled_commands_pkey PRIMARY KEY (schedule_id, scheduled_by),
     CONSTRAINT scheduled_commands_status_check CHECK (status IN ('pending', 'held', 'failed'))
 ) WITH (
@@ -49,6 +50,8 @@ COMMENT ON COLUMN cmdsched.scheduled_commands.attempts IS 'Failed attempts so fa
 COMMENT ON COLUMN cmdsched.scheduled_commands.last_error IS 'Why the last attempt failed or the command is held: sqlstate, message, detail, context, at';
 COMMENT ON COLUMN cmdsched.scheduled_commands.scheduled_by_name IS 'Name of scheduled_by at that time, since oids do not survive a dump';
 COMMENT ON COLUMN cmdsched.scheduled_commands.due_at IS 'Where the workers look: execute_at, but never before the row was written; infinity while no worker is to run it';
+
+COMMENT ON COLUMN cmdsched.scheduled_commands.conflicts IS 'Attempts since the last counted one that ended in a serialization failure or deadlock';
 
 CREATE TABLE cmdsched.handlers (
     command_type text COLLATE "C" NOT NULL,

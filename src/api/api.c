@@ -366,7 +366,7 @@ inherit_metadata(Command *command)
 	cause_id.val.string.len = VARSIZE_ANY_EXHDR(cause->schedule_id);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_string(&state, "causation_id", &cause_id);
-	if (correlation_id != NULL && correlation_id->type == jbvString)
+	if (correlation_id != NULL && IsAJsonbScalar(correlation_id))
 		push_string(&state, "correlation_id", correlation_id);
 	inherited = JsonbPGetDatum(
 		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));

@@ -39,7 +39,8 @@
 #define Anum_command_last_error 11
 #define Anum_command_scheduled_by_name 12
 #define Anum_command_due_at 13
-#define Natts_command 13
+#define Anum_command_conflicts 14
+#define Natts_command 14
 
 /* Longest schedule_id, command_type and command_module, in bytes. */
 #define CMDSCHED_MAX_NAME 255
@@ -64,6 +65,7 @@ typedef struct Command
 	Oid scheduled_by;
 	const char *scheduled_by_name;
 	int attempts;
+	int conflicts;
 } Command;
 
 /* What is recorded of an error; all strings may be NULL but message. */

@@ -146,6 +146,7 @@ fill_row(TupleTableSlot *slot, const Command *command, TimestampTz now)
 	values[Anum_command_scheduled_by - 1] =
 		ObjectIdGetDatum(command->scheduled_by);
 	values[Anum_command_attempts - 1] = Int16GetDatum(0);
+	values[Anum_command_conflicts - 1] = Int16GetDatum(0);
 	values[Anum_command_last_error - 1] = (Datum) 0;
 	slot->tts_isnull[Anum_command_last_error - 1] = true;
 	values[Anum_command_scheduled_by_name - 1] = NameGetDatum(&name);
@@ -296,7 +297,8 @@ cmdsched_command_insert(const Command *command, TimestampTz now,
 		 "command_data = EXCLUDED.command_data, "
 		 "execute_at = EXCLUDED.execute_at, status = 'pending', "
 		 "created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, "
-		 "attempts = 0, last_error = NULL, due_at = EXCLUDED.due_at",
+		 "attempts = 0, last_error = NULL, due_at = EXCLUDED.due_at, "
+		 "conflicts = 0",
 		 INSERT_ARGS};
 	NameData name;
 	char nulls[] = "          ";
@@ -442,6 +444,7 @@ read_columns(Command *command, const Datum *values, const bool *isnull)
 	command->scheduled_by_name =
 		NameStr(*DatumGetName(values[Anum_command_scheduled_by_name - 1]));
 	command->attempts = DatumGetInt16(values[Anum_command_attempts - 1]);
+	command->conflicts = DatumGetInt16(values[Anum_command_conflicts - 1]);
 }
 
 /* The next pending command, due or not; false at the end. */
@@ -460,19 +463,22 @@ cmdsched_command_scan_next(CommandScan *scan, Command *command)
  * since then is one that we modified ourselves, not an invisible one.
  */
 static TM_Result
-delete_row(CommandScan *scan, bool wait)
+delete_row(CommandScan *scan, bool wait, TransactionId *locker)
 {
 	TM_FailureData failure;
+	TM_Result result;
 
 	(void) GetCurrentCommandId(true);
-	return table_tuple_delete(scan->commands,
-							  &scan->slot->tts_tid,
-							  scan->snapshot->curcid,
-							  scan->snapshot,
-							  InvalidSnapshot,
-							  wait,
-							  &failure,
-							  false);
+	result = table_tuple_delete(scan->commands,
+								&scan->slot->tts_tid,
+								scan->snapshot->curcid,
+								scan->snapshot,
+								InvalidSnapshot,
+								wait,
+								&failure,
+								false);
+	*locker = failure.xmax;
+	return result;
 }
 
 /*
@@ -502,10 +508,12 @@ lock_row(CommandScan *scan)
 ClaimResult
 cmdsched_command_claim(CommandScan *scan)
 {
-	TM_Result result = delete_row(scan, false);
+	TransactionId locker = InvalidTransactionId;
+	TM_Result result = delete_row(scan, false, &locker);
 
-	if (result == TM_BeingModified && lock_row(scan))
-		result = delete_row(scan, true);
+	if (result == TM_BeingModified &&
+		TransactionIdIsCurrentTransactionId(locker) && lock_row(scan))
+		result = delete_row(scan, true, &locker);
 	switch (result)
 	{
 		case TM_Ok:
@@ -631,10 +639,10 @@ cmdsched_command_settle(const CommandKey *key, int expected_attempts,
 		 "AND status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) "
 		 "UPDATE cmdsched.scheduled_commands AS c SET status = $4, "
 		 "attempts = $5, execute_at = $6, due_at = $7, "
-		 "last_error = coalesce($8, c.last_error) FROM mine "
+		 "last_error = coalesce($8, c.last_error), conflicts = $9 FROM mine "
 		 "WHERE c.schedule_id = mine.schedule_id "
 		 "AND c.scheduled_by = mine.scheduled_by",
-		 8,
+		 9,
 		 {TEXTOID,
 		  OIDOID,
 		  INT2OID,
@@ -642,9 +650,10 @@ cmdsched_command_settle(const CommandKey *key, int expected_attempts,
 		  INT2OID,
 		  TIMESTAMPTZOID,
 		  TIMESTAMPTZOID,
-		  JSONBOID}};
-	char nulls[] = "        ";
-	Datum values[8];
+		  JSONBOID,
+		  INT2OID}};
+	char nulls[] = "         ";
+	Datum values[9];
 	OwnerScope scope;
 	uint64 nrows;
 
@@ -659,6 +668,7 @@ cmdsched_command_settle(const CommandKey *key, int expected_attempts,
 		values[7] = error_as_jsonb(settlement->error, now);
 	else
 		nulls[7] = 'n';
+	values[8] = Int16GetDatum(settlement->conflicts);
 
 	nrows = run_statement(&statement, values, nulls, &scope);
 	finish_statement(&scope);
@@ -801,7 +811,7 @@ cmdsched_command_retry(const CommandKey *key, TimestampTz now)
 {
 	static FixedStatement statement =
 		{"UPDATE cmdsched.scheduled_commands SET status = 'pending', "
-		 "attempts = 0, execute_at = $3, due_at = $3 "
+		 "attempts = 0, conflicts = 0, execute_at = $3, due_at = $3 "
 		 "WHERE schedule_id = $1 AND scheduled_by = $2 "
 		 "AND status IN ('failed', 'held')",
 		 3,

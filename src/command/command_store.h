@@ -26,6 +26,7 @@ typedef struct Settlement
 {
 	const char *status;
 	int attempts;
+	int conflicts;
 	TimestampTz execute_at;
 	TimestampTz due_at;
 	const CommandError *error; /* NULL leaves last_error as it is */

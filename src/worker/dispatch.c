@@ -35,18 +35,23 @@
 #include "worker/wakeup.h"
 
 /* So often a deadlock or serialization failure does not count. */
-#define MAX_TRANSIENT_FAILURES 5
+#define MAX_CONFLICTS 5
+
+/* So many rows in another executor's hands are stepped over one by one. */
+#define MAX_STEPS 16
 
 #define MAX_GROUP_SIZE 10000
-
-static int transient_failures = 0;
 
 /* One group, while it runs. */
 typedef struct CommandGroup
 {
 	Dispatch *dispatch;
 	MemoryContext command_context;
+	CommandPosition cursor;
 	CommandPosition reached;
+	bool jumped;
+	bool jump; /* the scan has to begin again at the cursor */
+	int steps; /* over rows in another executor's hands */
 	int attempts;
 	bool ended;			  /* dispatch->end says why */
 	bool registry_locked; /* handlers are what they seem to be */
@@ -75,8 +80,8 @@ cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
 						   record->type_name,
 						   sizeof(record->type_name));
 	record->attempts = command->attempts;
+	record->conflicts = command->conflicts;
 	record->execute_at = command->execute_at;
-	record->due_at = command->due_at;
 	record->retry = handler->retry;
 	record->running = true;
 }
@@ -96,6 +101,20 @@ log_settlement(const AttemptRecord *record, const Settlement *settlement)
 			errhint("See last_error in cmdsched.scheduled_commands."));
 }
 
+/* After a deadlock or serialization failure: again at once, almost. */
+static void
+decide_on_conflict(const AttemptRecord *record, TimestampTz now,
+				   Settlement *settlement)
+{
+	int pause_ms =
+		cmdsched_retry_pause_ms(record->conflicts,
+								pg_prng_double(&pg_global_prng_state));
+
+	settlement->conflicts = record->conflicts + 1;
+	settlement->execute_at = record->execute_at;
+	settlement->due_at = TimestampTzPlusMilliseconds(now, pause_ms);
+}
+
 /* Apply the rules of what happens to an attempt that did not succeed. */
 static void
 decide(const AttemptRecord *record, const Outcome *outcome, TimestampTz now,
@@ -103,7 +122,14 @@ decide(const AttemptRecord *record, const Outcome *outcome, TimestampTz now,
 {
 	settlement->status = "pending";
 	settlement->attempts = record->attempts;
+	settlement->conflicts = 0;
 	settlement->error = NULL;
+	if (outcome->kind == OUTCOME_TRANSIENT &&
+		record->conflicts < MAX_CONFLICTS)
+	{
+		decide_on_conflict(record, now, settlement);
+		return;
+	}
 	if (outcome->kind == OUTCOME_SNOOZED)
 	{
 		settlement->execute_at = settlement->due_at = outcome->snooze_until;
@@ -156,6 +182,7 @@ set_aside(Dispatch *dispatch, const Command *command,
 	Settlement settlement = {
 		.status = error != NULL ? "held" : "pending",
 		.attempts = command->attempts,
+		.conflicts = command->conflicts,
 		.execute_at = command->execute_at,
 		.due_at = DUE_NEVER,
 		.error = error,
@@ -329,8 +356,7 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 
 	cmdsched_attempt_remember(&dispatch->last, command, handler);
 	if (dispatch->executor_slot != NO_SLOT)
-		cmdsched_executor_show_command(dispatch->executor_slot,
-									   command->schedule_id);
+		cmdsched_executor_show_command(dispatch->executor_slot, command);
 	group_context = MemoryContextSwitchTo(group->command_context);
 	cmdsched_invoke_handler(handler, command, scan, dispatch->host);
 	MemoryContextSwitchTo(group_context);
@@ -346,7 +372,51 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	dispatch->last.running = false;
 }
 
-/* Run one command.  False where the group has to end before it. */
+/* Are the commands of this batch too quick to be shared? */
+static bool
+commands_are_quick(const CommandGroup *group)
+{
+	int64 attempts = group->dispatch->attempts + group->attempts;
+
+	return GetCurrentTimestamp() - group->dispatch->now <
+		   attempts * CMDSCHED_QUICK_COMMAND_US;
+}
+
+/*
+ * Somebody else has this row.  Where that is an executor of the same role,
+ * go on beyond what it is running; or, with quick commands, leave them all
+ * to one: two would only get in one another's way.  False where the scan
+ * cannot go on.
+ */
+static bool
+step_over(CommandGroup *group, const Command *command)
+{
+	Dispatch *dispatch = group->dispatch;
+	CommandPosition here;
+	CommandPosition beyond;
+
+	if (dispatch->executor_slot == NO_SLOT || ++group->steps < MAX_STEPS)
+		return true;
+	group->steps = 0;
+	cmdsched_command_position(&here, command);
+	beyond = here;
+	if (!cmdsched_executor_others_frontier(dispatch->executor_slot, &beyond))
+		return true;
+	if (cmdsched_executor_is_additional(dispatch->executor_slot) &&
+		commands_are_quick(group))
+	{
+		dispatch->end = DISPATCH_CROWDED;
+		group->ended = true;
+		return false;
+	}
+	/* What lies between is in its hands; only, the mark must not pass it. */
+	group->jumped = true;
+	group->jump = true;
+	group->cursor = beyond;
+	return false;
+}
+
+/* Run one command.  False where the scan cannot go on with the next. */
 static bool
 run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 {
@@ -367,7 +437,7 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 			break;
 		case CLAIM_LOCKED:
 			dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
-			break;
+			return step_over(group, command);
 		case CLAIM_GONE:
 			break;
 	}
@@ -392,45 +462,73 @@ batch_is_full(CommandGroup *group)
 	return group->ended;
 }
 
+static void
+advance(CommandGroup *group, const Command *command)
+{
+	cmdsched_command_position(&group->cursor, command);
+	if (!group->jumped)
+		group->reached = group->cursor;
+}
+
+/* Nothing more is due: everything up to now is dealt with. */
+static void
+end_dry(CommandGroup *group, TimestampTz next_due)
+{
+	Dispatch *dispatch = group->dispatch;
+
+	dispatch->end = DISPATCH_DRY;
+	dispatch->next_due = next_due;
+	group->cursor.due_at = dispatch->now;
+	group->cursor.id_len = 0;
+	if (!group->jumped)
+		group->reached = group->cursor;
+	group->ended = true;
+}
+
+/* Run commands from the cursor on, as far as one scan gets. */
+static void
+run_scan(CommandGroup *group)
+{
+	Dispatch *dispatch = group->dispatch;
+	CommandScan *scan =
+		cmdsched_command_scan_begin(dispatch->role, &group->cursor);
+	Command command;
+
+	group->jump = false;
+	while (!group->ended && group->attempts < dispatch->group_size)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!cmdsched_command_scan_next(scan, &command))
+			end_dry(group, DUE_NEVER);
+		else if (command.due_at > dispatch->now)
+			end_dry(group, command.due_at);
+		else if (!run_command(group, scan, &command))
+			break;
+		else
+		{
+			advance(group, &command);
+			(void) batch_is_full(group);
+		}
+	}
+	cmdsched_command_scan_end(scan);
+}
+
 /* The body of one subtransaction. */
 static void
 run_group(void *arg)
 {
 	CommandGroup *group = arg;
-	Dispatch *dispatch = group->dispatch;
-	CommandScan *scan =
-		cmdsched_command_scan_begin(dispatch->role, &group->reached);
-	Command command;
-	bool found = true;
 
-	while (!group->ended && group->attempts < dispatch->group_size &&
-		   (found = cmdsched_command_scan_next(scan, &command)))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (command.due_at > dispatch->now)
-			break;
-		if (!run_command(group, scan, &command))
-			break;
-		cmdsched_command_position(&group->reached, &command);
-		if (batch_is_full(group))
-			break;
-	}
-	if (!found || (!group->ended && command.due_at > dispatch->now))
-	{
-		dispatch->end = DISPATCH_DRY;
-		dispatch->next_due = found ? command.due_at : DUE_NEVER;
-		group->reached.due_at = dispatch->now;
-		group->reached.id_len = 0;
-		group->ended = true;
-	}
-	cmdsched_command_scan_end(scan);
+	do
+		run_scan(group);
+	while (group->jump);
 }
 
 /*
  * The group was rolled back because the last attempt raised an error: settle
- * that one.  False where it is to be made again at once.
+ * that one.
  */
-static bool
+static void
 settle_failure(Dispatch *dispatch, Outcome *outcome)
 {
 	/* Not a handler's error but ours, or the caller's wish to stop. */
@@ -439,17 +537,7 @@ settle_failure(Dispatch *dispatch, Outcome *outcome)
 
 	dispatch->attempts++;
 	dispatch->last.running = false;
-	if (outcome->kind == OUTCOME_TRANSIENT &&
-		++transient_failures <= MAX_TRANSIENT_FAILURES)
-	{
-		dispatch->pause_ms =
-			cmdsched_retry_pause_ms(transient_failures,
-									pg_prng_double(&pg_global_prng_state));
-		return false;
-	}
-	transient_failures = 0;
 	cmdsched_dispatch_record(&dispatch->last, outcome, dispatch->now);
-	return true;
 }
 
 /* One more group.  True if it was the last. */
@@ -459,7 +547,9 @@ run_next_group(Dispatch *dispatch, MemoryContext command_context)
 	CommandGroup group = {
 		.dispatch = dispatch,
 		.command_context = command_context,
+		.cursor = dispatch->cursor,
 		.reached = dispatch->reached,
+		.jumped = dispatch->jumped,
 		.clock = GetCurrentTimestamp(),
 	};
 	Outcome outcome = {0};
@@ -467,9 +557,9 @@ run_next_group(Dispatch *dispatch, MemoryContext command_context)
 	dispatch->last.running = false;
 	if (cmdsched_invoke_guarded(run_group, &group, dispatch->host, &outcome))
 	{
-		if (group.attempts > 0)
-			transient_failures = 0;
+		dispatch->cursor = group.cursor;
 		dispatch->reached = group.reached;
+		dispatch->jumped = group.jumped;
 		dispatch->attempts += group.attempts;
 		dispatch->succeeded += group.attempts;
 		dispatch->group_size = Min(dispatch->group_size * 2, MAX_GROUP_SIZE);
@@ -479,12 +569,7 @@ run_next_group(Dispatch *dispatch, MemoryContext command_context)
 	if (dispatch->host == INVOKE_IN_EXECUTOR)
 		cmdsched_invoke_clean_session();
 	dispatch->group_size = Max(group.attempts / 2, 1);
-	if (!settle_failure(dispatch, &outcome))
-	{
-		dispatch->rolled_back = group.attempts;
-		dispatch->end = DISPATCH_TRANSIENT;
-		return true;
-	}
+	settle_failure(dispatch, &outcome);
 	dispatch->end = DISPATCH_FULL;
 	return GetCurrentTimestamp() >= dispatch->stop_at ||
 		   (dispatch->max_commands > 0 &&
@@ -510,6 +595,8 @@ cmdsched_dispatch(Dispatch *dispatch)
 	dispatch->attempts = 0;
 	dispatch->succeeded = 0;
 	dispatch->reached = dispatch->from;
+	dispatch->cursor = dispatch->from;
+	dispatch->jumped = false;
 	dispatch->next_due = DUE_NEVER;
 	dispatch->locked_due = DUE_NEVER;
 	dispatch->suspect_due = DUE_NEVER;
@@ -543,20 +630,7 @@ cmdsched_dispatch_by_hand(Oid role, int max_commands, TimestampTz now)
 		.max_commands = max_commands,
 		.group_size = cmdsched_batch_size,
 	};
-	int succeeded = 0;
 
-	for (;;)
-	{
-		cmdsched_dispatch(&dispatch);
-		succeeded += dispatch.succeeded;
-		if (dispatch.end != DISPATCH_TRANSIENT)
-			break;
-		pg_usleep(dispatch.pause_ms * 1000L);
-		CHECK_FOR_INTERRUPTS();
-		dispatch.from = dispatch.reached;
-		dispatch.max_commands = Max(max_commands - succeeded, 0);
-		if (max_commands > 0 && dispatch.max_commands == 0)
-			break;
-	}
-	return succeeded;
+	cmdsched_dispatch(&dispatch);
+	return dispatch.succeeded;
 }

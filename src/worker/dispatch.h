@@ -22,8 +22,8 @@ typedef struct AttemptRecord
 	char id_space[VARHDRSZ + CMDSCHED_MAX_NAME];
 	char type_name[CMDSCHED_MAX_NAME + 1]; /* for the log */
 	int attempts;
+	int conflicts;
 	TimestampTz execute_at;
-	TimestampTz due_at;
 	RetryPolicy retry;
 } AttemptRecord;
 
@@ -32,7 +32,7 @@ typedef enum DispatchEnd
 {
 	DISPATCH_DRY,		/* nothing more is due */
 	DISPATCH_FULL,		/* as many, or as long, as allowed */
-	DISPATCH_TRANSIENT, /* the last attempt is to be made again at once */
+	DISPATCH_CROWDED,	/* another executor does it, better alone */
 	DISPATCH_PROCEDURE, /* the next one needs transactions of its own */
 } DispatchEnd;
 
@@ -41,7 +41,7 @@ typedef struct Dispatch
 	/* What to do */
 	Oid role;
 	InvokeHost host;
-	int executor_slot; /* to show what is running, or NO_SLOT */
+	int executor_slot; /* of this process, or NO_SLOT */
 	CommandPosition from;
 	TimestampTz now;	 /* run what is due by then */
 	TimestampTz stop_at; /* take no further command after that */
@@ -53,12 +53,12 @@ typedef struct Dispatch
 	DispatchEnd end;
 	int attempts;
 	int succeeded;
+	CommandPosition cursor;	 /* where the next group begins */
 	CommandPosition reached; /* everything before it is dealt with */
+	bool jumped;			 /* then reached stays behind cursor */
 	TimestampTz next_due;	 /* when dry */
 	TimestampTz locked_due;	 /* stepped over, in somebody else's hands */
 	TimestampTz suspect_due; /* seems unable to run: look again soon */
-	int pause_ms;			 /* before a transient failure is tried again */
-	int rolled_back;		 /* commands to be run again before that one */
 	AttemptRecord last;
 } Dispatch;
 

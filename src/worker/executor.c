@@ -44,8 +44,8 @@
 #define HELP_AFTER_MS 20
 #define HELP_AFTER_US (50 * 1000L)
 
-/* Commands that take less than that on average are not worth sharing. */
-#define QUICK_COMMAND_US 100
+/* For so long an executor leaves quick commands to another. */
+#define CROWDED_WAIT_US (20 * 1000L)
 
 /* How long to leave a row alone that somebody has locked. */
 #define LOCKED_WAIT_US (1 * USECS_PER_SEC)
@@ -73,7 +73,6 @@ typedef struct Executor
 	bool look_twice;		   /* step over such ones once more */
 	int group_size;
 	int solo_commands; /* so many are to have a transaction each */
-	int next_limit;	   /* most commands in the next batch; 0 = the usual */
 	Dispatch dispatch;
 	bool busy;
 	TimestampTz busy_since;
@@ -199,8 +198,7 @@ run_batch(void)
 	dispatch->look_twice = me.look_twice;
 	dispatch->now = now;
 	dispatch->stop_at = TimestampTzPlusMilliseconds(now, cmdsched_batch_time);
-	dispatch->max_commands =
-		me.next_limit > 0 ? me.next_limit : cmdsched_batch_size;
+	dispatch->max_commands = me.solo_commands > 0 ? 1 : cmdsched_batch_size;
 	dispatch->group_size = Min(me.group_size, dispatch->max_commands);
 	enable_timeout_after(help_timeout, HELP_AFTER_MS);
 	cmdsched_dispatch(dispatch);
@@ -289,7 +287,6 @@ run_batch_transaction(void)
 
 	me.dispatch.end = DISPATCH_FULL;
 	me.dispatch.attempts = 0;
-	me.next_limit = me.solo_commands > 0 ? 1 : me.next_limit;
 	if (me.skipped_due != DUE_NEVER &&
 		GetCurrentTimestamp() >= me.skipped_until)
 		go_back();
@@ -314,7 +311,6 @@ run_batch_transaction(void)
 		recover_batch(committing);
 	}
 	PG_END_TRY();
-	me.next_limit = 0;
 	cmdsched_executor_count_commands(me.slot, me.dispatch.attempts);
 	return extension_exists;
 }
@@ -383,7 +379,7 @@ call_procedure(MemoryContext context)
 		handler = *cmdsched_handler_find(command.command_type,
 										 command.command_module);
 		me.dispatch.last.running = true;
-		cmdsched_executor_show_command(me.slot, command.schedule_id);
+		cmdsched_executor_show_command(me.slot, &command);
 		cmdsched_invoke_procedure(&handler, &command, row);
 		me.dispatch.last.running = false;
 		(void) cmdsched_command_delete_unchanged(&me.dispatch.last.key,
@@ -460,7 +456,6 @@ become_idle(TimestampTz now)
 	me.busy = false;
 	me.idle_since = now;
 	cmdsched_executor_set_state(me.slot, EXECUTOR_IDLE, now);
-	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
 /* More is due: go on at once, and ask for help if this goes on for long. */
@@ -472,18 +467,23 @@ go_on(TimestampTz now)
 	become_busy(now);
 	if (dispatch->end == DISPATCH_PROCEDURE)
 		run_procedure();
-	else if (dispatch->end == DISPATCH_TRANSIENT)
-	{
-		me.next_limit = dispatch->rolled_back;
-		pg_usleep(dispatch->pause_ms * 1000L);
-	}
 	/* Quick commands are better left to one: others would only collide. */
 	if (now - me.busy_since > HELP_AFTER_US &&
-		now - dispatch->now > dispatch->attempts * QUICK_COMMAND_US)
+		now - dispatch->now > dispatch->attempts * CMDSCHED_QUICK_COMMAND_US)
 	{
 		cmdsched_executor_ask_for_help(me.slot);
 		me.busy_since = now;
 	}
+}
+
+/* Another executor does it faster alone; but it may get stuck, so stay. */
+static void
+stand_back(TimestampTz now)
+{
+	become_idle(now);
+	cmdsched_executor_set_state(me.slot, EXECUTOR_IDLE, now);
+	cmdsched_executor_be_busy(me.slot);
+	cmdsched_worker_wait(now + CROWDED_WAIT_US);
 }
 
 /* Nothing is due.  False when it is time to leave. */
@@ -505,6 +505,7 @@ sleep_until_due(TimestampTz now)
 	/* A batch that asked for help has said otherwise. */
 	if (cmdsched_executor_state(me.slot, NULL) != EXECUTOR_IDLE)
 		cmdsched_executor_set_state(me.slot, EXECUTOR_IDLE, now);
+	pgstat_report_activity(STATE_IDLE, NULL);
 	cmdsched_executor_sleep(me.slot, me.dispatch.next_due);
 	if (me.skipped_due != DUE_NEVER)
 		wake_at = Min(wake_at, me.skipped_until);
@@ -533,7 +534,9 @@ run(void)
 		more = me.dispatch.end != DISPATCH_DRY;
 		if (me.dispatch.attempts > 0)
 			me.idle_since = now;
-		if (more)
+		if (me.dispatch.end == DISPATCH_CROWDED)
+			stand_back(now);
+		else if (more)
 			go_on(now);
 		else if (me.busy)
 			become_idle(now); /* look once more, listening */

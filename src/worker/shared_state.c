@@ -93,7 +93,8 @@ typedef struct ExecutorSlot
 	TimestampTz since;
 	pg_atomic_uint32 leave;
 	pg_atomic_uint64 commands_run;
-	slock_t id_lock;
+	slock_t id_lock; /* for what is being run */
+	TimestampTz due_at;
 	uint8 id_len;
 	char id[CMDSCHED_MAX_NAME];
 } ExecutorSlot;
@@ -965,18 +966,69 @@ cmdsched_executor_is_leaving(int slot)
 
 /* What is being run; NULL = nothing. */
 void
-cmdsched_executor_show_command(int slot, text *schedule_id)
+cmdsched_executor_show_command(int slot, const Command *command)
 {
 	ExecutorSlot *entry = &shared->executors[slot];
 	int length = 0;
 
-	if (schedule_id != NULL)
-		length = Min(VARSIZE_ANY_EXHDR(schedule_id), CMDSCHED_MAX_NAME);
+	if (command != NULL)
+		length =
+			Min(VARSIZE_ANY_EXHDR(command->schedule_id), CMDSCHED_MAX_NAME);
 	SpinLockAcquire(&entry->id_lock);
 	if (length > 0)
-		memcpy(entry->id, VARDATA_ANY(schedule_id), length);
+	{
+		memcpy(entry->id, VARDATA_ANY(command->schedule_id), length);
+		entry->due_at = command->due_at;
+	}
 	entry->id_len = length;
 	SpinLockRelease(&entry->id_lock);
+}
+
+/*
+ * How far the other executors of the role have got: raises frontier to the
+ * furthest command that one of them is running.  False where none is beyond
+ * it.
+ */
+bool
+cmdsched_executor_others_frontier(int slot, CommandPosition *frontier)
+{
+	int role_slot = shared->executors[slot].role_slot;
+	bool raised = false;
+
+	for (int i = 0; i < MAX_EXECUTORS; i++)
+	{
+		ExecutorSlot *entry = &shared->executors[i];
+		CommandPosition position;
+
+		if (i == slot || entry->pid == 0 || entry->role_slot != role_slot)
+			continue;
+		SpinLockAcquire(&entry->id_lock);
+		position.due_at = entry->due_at;
+		position.id_len = Min(entry->id_len, sizeof(position.id));
+		memcpy(position.id, entry->id, position.id_len);
+		SpinLockRelease(&entry->id_lock);
+		if (position.id_len > 0 &&
+			cmdsched_command_position_compare(&position, frontier) > 0)
+		{
+			*frontier = position;
+			raised = true;
+		}
+	}
+	return raised;
+}
+
+/* Is there an executor of the role in an earlier slot? */
+bool
+cmdsched_executor_is_additional(int slot)
+{
+	for (int i = 0; i < slot; i++)
+	{
+		if (shared->executors[i].pid != 0 &&
+			shared->executors[i].role_slot ==
+				shared->executors[slot].role_slot)
+			return true;
+	}
+	return false;
 }
 
 void

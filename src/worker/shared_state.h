@@ -21,6 +21,9 @@
 
 #define NO_SLOT (-1)
 
+/* Commands that take less than that on average are not worth sharing. */
+#define CMDSCHED_QUICK_COMMAND_US 100
+
 typedef enum SchedulerState
 {
 	SCHEDULER_UNKNOWN,	/* nobody has looked yet, or it left */
@@ -132,7 +135,10 @@ extern int cmdsched_executor_pid(int slot);
 extern void cmdsched_executor_ask_to_leave(int slot);
 extern bool cmdsched_executor_is_leaving(int slot);
 extern void cmdsched_executor_nudge(int slot);
-extern void cmdsched_executor_show_command(int slot, text *schedule_id);
+extern void cmdsched_executor_show_command(int slot, const Command *command);
+extern bool cmdsched_executor_others_frontier(int slot,
+											  CommandPosition *frontier);
+extern bool cmdsched_executor_is_additional(int slot);
 extern void cmdsched_executor_count_commands(int slot, uint64 ncommands);
 extern bool cmdsched_executor_info(int slot, Oid database, WorkerInfo *info);
 
