@@ -701,8 +701,6 @@ cmdsched_process_due_commands(PG_FUNCTION_ARGS)
 		if (max_commands == 0)
 			PG_RETURN_INT32(0);
 	}
-	/* Workers step over what is locked here: they look again afterwards. */
-	cmdsched_wakeup_note(role, now);
 	PG_RETURN_INT32(cmdsched_dispatch_by_hand(role, max_commands, now));
 }
 
@@ -713,7 +711,6 @@ cmdsched_run_once(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 
 	prevent_on_standby("cmdsched.run_once()");
-	cmdsched_wakeup_note(role, now);
 	PG_RETURN_INT32(cmdsched_dispatch_by_hand(role, 0, now));
 }
 

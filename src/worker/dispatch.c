@@ -357,6 +357,9 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	cmdsched_attempt_remember(&dispatch->last, command, handler);
 	if (dispatch->executor_slot != NO_SLOT)
 		cmdsched_executor_show_command(dispatch->executor_slot, command);
+	else
+		/* Workers step over what a session has: they look again after it. */
+		cmdsched_wakeup_note(dispatch->role, command->due_at);
 	group_context = MemoryContextSwitchTo(group->command_context);
 	cmdsched_invoke_handler(handler, command, scan, dispatch->host);
 	MemoryContextSwitchTo(group_context);
