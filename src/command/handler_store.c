@@ -388,6 +388,22 @@ cmdsched_handler_lock_registry(void)
 	return true;
 }
 
+/*
+ * After a snapshot was taken: what it shows of a transaction that registered
+ * a handler and scheduled a command may be ahead of the news of the handler.
+ * While such a transaction holds its lock, nothing is taken from memory.
+ */
+void
+cmdsched_handler_refresh(void)
+{
+	Oid handlers = cmdsched_extension_get()->handlers;
+
+	if (ConditionalLockRelationOid(handlers, ShareLock))
+		UnlockRelationOid(handlers, ShareLock);
+	else
+		cmdsched_handler_forget_all();
+}
+
 /* ------------------------------------------------------------------------
  * Registering
  * ------------------------------------------------------------------------

@@ -60,6 +60,7 @@ extern Handler *cmdsched_handler_find(text *command_type,
 									  text *command_module);
 extern void cmdsched_handler_forget_all(void);
 extern bool cmdsched_handler_lock_registry(void);
+extern void cmdsched_handler_refresh(void);
 extern void cmdsched_handler_check_function(Oid function);
 extern void cmdsched_handler_register(const HandlerRegistration *registration);
 extern bool cmdsched_handler_unregister(text *command_type,

@@ -88,8 +88,9 @@ cmdsched_control_start(void)
 		return false;
 
 	cmdsched_database_set_state(worker.database_slot, SCHEDULER_STARTING, now);
-	worker.handle =
-		cmdsched_worker_start(WORKER_SCHEDULER, MyDatabaseId, NO_SLOT);
+	worker.handle = cmdsched_worker_start(WORKER_SCHEDULER,
+										  MyDatabaseId,
+										  ObjectIdGetDatum(MyDatabaseId));
 	if (worker.handle == NULL)
 	{
 		cmdsched_database_set_state(worker.database_slot,

@@ -325,7 +325,7 @@ leave_to_executor(CommandGroup *group, const Command *command,
 	dispatch->last.running = false;
 	if (!cmdsched_command_lock(&dispatch->last.key, true))
 	{
-		dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
+		dispatch->suspect_due = Min(dispatch->suspect_due, command->due_at);
 		return false;
 	}
 	dispatch->end = DISPATCH_PROCEDURE;
@@ -355,11 +355,8 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	TimestampTz ended;
 
 	cmdsched_attempt_remember(&dispatch->last, command, handler);
-	if (dispatch->executor_slot != NO_SLOT)
-		cmdsched_executor_show_command(dispatch->executor_slot, command);
-	else
-		/* Workers step over what a session has: they look again after it. */
-		cmdsched_wakeup_note(dispatch->role, command->due_at);
+	if (dispatch->before_attempt != NULL)
+		dispatch->before_attempt();
 	group_context = MemoryContextSwitchTo(group->command_context);
 	cmdsched_invoke_handler(handler, command, scan, dispatch->host);
 	MemoryContextSwitchTo(group_context);
@@ -419,6 +416,24 @@ step_over(CommandGroup *group, const Command *command)
 	return false;
 }
 
+/*
+ * Claim a command.  One that another executor shows as running may be free
+ * for a moment, between the end of a failed attempt and its being recorded:
+ * that is not ours to take.
+ */
+static ClaimResult
+claim(Dispatch *dispatch, CommandScan *scan, const Command *command)
+{
+	if (dispatch->executor_slot == NO_SLOT)
+		/* Workers step over what a session has: they look again after it. */
+		cmdsched_wakeup_note(dispatch->role, command->due_at);
+	else if (cmdsched_executor_others_run(dispatch->executor_slot, command))
+		return CLAIM_LOCKED;
+	else
+		cmdsched_executor_show_command(dispatch->executor_slot, command);
+	return cmdsched_command_claim(scan);
+}
+
 /* Run one command.  False where the scan cannot go on with the next. */
 static bool
 run_command(CommandGroup *group, CommandScan *scan, const Command *command)
@@ -433,7 +448,7 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 		return false;
 	if (handler->is_procedure && dispatch->host == INVOKE_IN_EXECUTOR)
 		return !leave_to_executor(group, command, handler);
-	switch (cmdsched_command_claim(scan))
+	switch (claim(dispatch, scan, command))
 	{
 		case CLAIM_OK:
 			run_attempt(group, scan, command, handler);
@@ -497,6 +512,7 @@ run_scan(CommandGroup *group)
 		cmdsched_command_scan_begin(dispatch->role, &group->cursor);
 	Command command;
 
+	cmdsched_handler_refresh();
 	group->jump = false;
 	while (!group->ended && group->attempts < dispatch->group_size)
 	{
@@ -612,8 +628,6 @@ cmdsched_dispatch(Dispatch *dispatch)
 	}
 	MemoryContextSwitchTo(caller_context);
 	MemoryContextDelete(group_context);
-	if (dispatch->executor_slot != NO_SLOT)
-		cmdsched_executor_show_command(dispatch->executor_slot, NULL);
 }
 
 /*

@@ -48,6 +48,7 @@ typedef struct Dispatch
 	int max_commands;	 /* 0 = all */
 	int group_size;		 /* commands to a subtransaction; is adapted */
 	bool look_twice;	 /* do not set aside yet: see suspect_due */
+	void (*before_attempt)(void);
 
 	/* What was done */
 	DispatchEnd end;

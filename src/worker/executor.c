@@ -53,6 +53,9 @@
 /* How long news of a handler may be on their way. */
 #define SUSPECT_WAIT_US (50 * 1000L)
 
+/* How long a role may keep its place while others wait for one. */
+#define TURN_US (100 * 1000L)
+
 /* How often to look whether somebody waits for the database. */
 #define DATABASE_CHECK_US (1 * USECS_PER_SEC)
 
@@ -64,7 +67,9 @@ typedef struct Executor
 {
 	int slot;
 	int role_slot;
+	int database_slot;
 	Oid role;
+	bool connected;
 	bool in_batch; /* then take is to be put back at exit */
 	RoleTake take;
 	TimestampTz skipped_due;   /* stepped over, DUE_NEVER = nothing */
@@ -76,7 +81,9 @@ typedef struct Executor
 	Dispatch dispatch;
 	bool busy;
 	TimestampTz busy_since;
+	TimestampTz help_asked; /* or busy_since */
 	TimestampTz idle_since;
+	bool look; /* whether something is due or not */
 	TimestampTz database_checked;
 } Executor;
 
@@ -131,13 +138,23 @@ static void
 leave(int code, Datum arg)
 {
 	AbortOutOfAnyTransaction();
-	if (me.in_batch)
-		cmdsched_role_put_back(me.role_slot, &me.take);
-	go_back();
 	if (me.dispatch.last.running)
 		cmdsched_role_count_death(me.role_slot);
 	if (me.dispatch.last.running && !told_to_end)
 		record_termination();
+	if (me.in_batch)
+		cmdsched_role_put_back(me.role_slot, &me.take);
+	go_back();
+	cmdsched_executor_detach(me.slot);
+}
+
+/* The connection failed: leave() does the rest once there is one. */
+static void
+give_up(int code, Datum arg)
+{
+	if (me.connected)
+		return;
+	cmdsched_role_count_failed_start(me.role_slot);
 	cmdsched_executor_detach(me.slot);
 }
 
@@ -157,6 +174,17 @@ connect_as_role(void)
 											  me.role,
 											  BGWORKER_BYPASS_ROLELOGINCHECK);
 	cmdsched_invoke_prepare_session();
+	me.connected = true;
+	before_shmem_exit(leave, (Datum) 0);
+	cmdsched_role_clear_failed_starts(me.role_slot);
+}
+
+/* The first command of a batch: it may be a slow one. */
+static void
+watch_over_batch(void)
+{
+	if (!get_timeout_active(help_timeout))
+		enable_timeout_after(help_timeout, HELP_AFTER_MS);
 }
 
 static bool
@@ -200,7 +228,7 @@ run_batch(void)
 	dispatch->stop_at = TimestampTzPlusMilliseconds(now, cmdsched_batch_time);
 	dispatch->max_commands = me.solo_commands > 0 ? 1 : cmdsched_batch_size;
 	dispatch->group_size = Min(me.group_size, dispatch->max_commands);
-	enable_timeout_after(help_timeout, HELP_AFTER_MS);
+	dispatch->before_attempt = watch_over_batch;
 	cmdsched_dispatch(dispatch);
 	disable_timeout(help_timeout, false);
 	if (dispatch->next_due != DUE_NEVER || dispatch->end == DISPATCH_DRY)
@@ -245,8 +273,6 @@ recover_batch(bool committing)
 	cmdsched_invoke_catch(&outcome, INVOKE_IN_EXECUTOR);
 	AbortCurrentTransaction();
 	RESUME_INTERRUPTS();
-	cmdsched_role_put_back(me.role_slot, &me.take);
-	me.in_batch = false;
 	/* With that, the lock of a procedure that was to be run is gone. */
 	me.dispatch.end = DISPATCH_FULL;
 	cmdsched_invoke_clean_session();
@@ -256,7 +282,9 @@ recover_batch(bool committing)
 		record_failed_commit(&outcome);
 	else if (committing)
 		me.solo_commands = attempts;
-	else
+	cmdsched_role_put_back(me.role_slot, &me.take);
+	me.in_batch = false;
+	if (!committing)
 		pg_usleep(TROUBLE_WAIT_US);
 	FreeErrorData(outcome.raised);
 }
@@ -311,6 +339,8 @@ run_batch_transaction(void)
 		recover_batch(committing);
 	}
 	PG_END_TRY();
+	if (me.dispatch.end != DISPATCH_PROCEDURE)
+		cmdsched_executor_show_command(me.slot, NULL);
 	cmdsched_executor_count_commands(me.slot, me.dispatch.attempts);
 	return extension_exists;
 }
@@ -437,29 +467,32 @@ run_procedure(void)
  */
 
 static void
+set_state(ExecutorState state, TimestampTz now)
+{
+	if (cmdsched_executor_state(me.slot, NULL) == state)
+		return;
+	cmdsched_executor_set_state(me.slot, state, now);
+	pgstat_report_activity(state == EXECUTOR_IDLE ? STATE_IDLE : STATE_RUNNING,
+						   state == EXECUTOR_IDLE ? NULL : "running commands");
+}
+
+static void
 become_busy(TimestampTz now)
 {
 	if (me.busy)
 		return;
 	me.busy = true;
 	me.busy_since = now;
+	me.help_asked = now;
 	cmdsched_executor_be_busy(me.slot);
-	cmdsched_executor_set_state(me.slot, EXECUTOR_RUNNING, now);
-	pgstat_report_activity(STATE_RUNNING, "running commands");
+	set_state(EXECUTOR_RUNNING, now);
 }
 
-static void
-become_idle(TimestampTz now)
-{
-	if (!me.busy)
-		return;
-	me.busy = false;
-	me.idle_since = now;
-	cmdsched_executor_set_state(me.slot, EXECUTOR_IDLE, now);
-}
-
-/* More is due: go on at once, and ask for help if this goes on for long. */
-static void
+/*
+ * More is due.  False where others have waited long enough for this place;
+ * otherwise go on at once, and ask for help if this goes on for long.
+ */
+static bool
 go_on(TimestampTz now)
 {
 	Dispatch *dispatch = &me.dispatch;
@@ -468,22 +501,25 @@ go_on(TimestampTz now)
 	if (dispatch->end == DISPATCH_PROCEDURE)
 		run_procedure();
 	/* Quick commands are better left to one: others would only collide. */
-	if (now - me.busy_since > HELP_AFTER_US &&
+	if (now - me.help_asked > HELP_AFTER_US &&
 		now - dispatch->now > dispatch->attempts * CMDSCHED_QUICK_COMMAND_US)
 	{
 		cmdsched_executor_ask_for_help(me.slot);
-		me.busy_since = now;
+		me.help_asked = now;
 	}
+	return now - me.busy_since < TURN_US ||
+		   !cmdsched_database_take_wanted_place(me.database_slot, false);
 }
 
 /* Another executor does it faster alone; but it may get stuck, so stay. */
 static void
 stand_back(TimestampTz now)
 {
-	become_idle(now);
-	cmdsched_executor_set_state(me.slot, EXECUTOR_IDLE, now);
+	me.busy = false;
+	set_state(EXECUTOR_IDLE, now);
 	cmdsched_executor_be_busy(me.slot);
 	cmdsched_worker_wait(now + CROWDED_WAIT_US);
+	me.look = true;
 }
 
 /* Nothing is due.  False when it is time to leave. */
@@ -493,8 +529,12 @@ sleep_until_due(TimestampTz now)
 	int64 idle_timeout_us =
 		cmdsched_executor_idle_timeout * (int64) USECS_PER_SEC;
 	TimestampTz leave_at = me.idle_since + idle_timeout_us;
-	TimestampTz wake_at = me.dispatch.next_due;
+	TimestampTz due_at = cmdsched_role_due(me.role_slot);
+	TimestampTz wake_at = due_at;
 
+	set_state(EXECUTOR_IDLE, now);
+	if (cmdsched_database_take_wanted_place(me.database_slot, true))
+		return false;
 	/* Not when it would soon be back. */
 	if (wake_at > now + idle_timeout_us)
 	{
@@ -502,46 +542,70 @@ sleep_until_due(TimestampTz now)
 			return false;
 		wake_at = leave_at;
 	}
-	/* A batch that asked for help has said otherwise. */
-	if (cmdsched_executor_state(me.slot, NULL) != EXECUTOR_IDLE)
-		cmdsched_executor_set_state(me.slot, EXECUTOR_IDLE, now);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	cmdsched_executor_sleep(me.slot, me.dispatch.next_due);
+	cmdsched_executor_sleep(me.slot, due_at);
 	if (me.skipped_due != DUE_NEVER)
 		wake_at = Min(wake_at, me.skipped_until);
 	cmdsched_worker_wait(Min(wake_at, now + DATABASE_CHECK_US));
 	return true;
 }
 
+/* Is there a reason to look at the table? */
+static bool
+something_may_be_due(TimestampTz now)
+{
+	return me.look || cmdsched_executor_take_nudge(me.slot) ||
+		   cmdsched_role_due(me.role_slot) <= now ||
+		   (me.skipped_due != DUE_NEVER && now >= me.skipped_until);
+}
+
+/* Look, and run what is due.  False when it is time to leave. */
+static bool
+run_due_commands(void)
+{
+	TimestampTz now;
+
+	me.look = false;
+	if (!run_batch_transaction())
+		return false;
+	drop_temp_objects();
+	now = GetCurrentTimestamp();
+	if (me.dispatch.attempts > 0)
+		me.idle_since = now;
+	switch (me.dispatch.end)
+	{
+		case DISPATCH_CROWDED:
+			stand_back(now);
+			return true;
+		case DISPATCH_DRY:
+			/* While it was busy nobody woke it: look once more, listening. */
+			me.look = me.busy;
+			me.busy = false;
+			cmdsched_role_clear_help(me.role_slot);
+			return true;
+		default:
+			return go_on(now);
+	}
+}
+
 static void
 run(void)
 {
-	for (;;)
+	bool stay = true;
+
+	while (stay)
 	{
 		TimestampTz now;
-		bool more;
 
-		cmdsched_worker_handle_interrupts();
+		(void) cmdsched_worker_handle_interrupts();
 		now = GetCurrentTimestamp();
 		if (must_leave(now))
 			break;
 		if (!me.busy)
 			cmdsched_executor_listen(me.slot);
-		if (!run_batch_transaction())
-			break;
-		drop_temp_objects();
-		now = GetCurrentTimestamp();
-		more = me.dispatch.end != DISPATCH_DRY;
-		if (me.dispatch.attempts > 0)
-			me.idle_since = now;
-		if (me.dispatch.end == DISPATCH_CROWDED)
-			stand_back(now);
-		else if (more)
-			go_on(now);
-		else if (me.busy)
-			become_idle(now); /* look once more, listening */
-		else if (!sleep_until_due(now))
-			break;
+		if (me.busy || something_may_be_due(now))
+			stay = run_due_commands();
+		else
+			stay = sleep_until_due(now);
 	}
 }
 
@@ -549,21 +613,23 @@ void
 cmdsched_executor_main(Datum arg)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	int64 place = DatumGetInt64(arg);
 
-	me.slot = DatumGetInt32(arg);
+	me.slot = CMDSCHED_PLACE_SLOT(place);
 	cmdsched_worker_setup(StatementCancelHandler, note_sigterm);
-	if (!cmdsched_shared_state_attach())
+	if (!cmdsched_shared_state_attach() ||
+		!cmdsched_executor_attach(me.slot, CMDSCHED_PLACE_RESERVATION(place)))
 		proc_exit(0);
-	connect_as_role();
-	if (!cmdsched_executor_attach(me.slot, now))
-		proc_exit(0);
+	before_shmem_exit(give_up, (Datum) 0);
 	me.role_slot = cmdsched_executor_role_slot(me.slot);
+	connect_as_role();
+	me.database_slot = cmdsched_database_add(MyDatabaseId);
 	me.group_size = cmdsched_batch_size;
 	me.idle_since = now;
 	me.skipped_due = DUE_NEVER;
 	me.look_twice = true;
+	me.look = true;
 	me.database_checked = now;
-	before_shmem_exit(leave, (Datum) 0);
 	help_timeout = RegisterTimeout(USER_TIMEOUT, ask_for_help);
 	run();
 	proc_exit(0);

@@ -113,7 +113,9 @@ start_scheduler(Oid database, int slot, TimestampTz now)
 {
 	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 	BackgroundWorkerHandle *handle =
-		cmdsched_worker_start(WORKER_SCHEDULER, database, NO_SLOT);
+		cmdsched_worker_start(WORKER_SCHEDULER,
+							  database,
+							  ObjectIdGetDatum(database));
 
 	if (handle != NULL)
 	{
@@ -227,7 +229,7 @@ cmdsched_launcher_main(Datum arg)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	for (;;)
 	{
-		cmdsched_worker_handle_interrupts();
+		(void) cmdsched_worker_handle_interrupts();
 		cmdsched_worker_wait(launcher_pass(GetCurrentTimestamp()));
 	}
 }

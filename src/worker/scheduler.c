@@ -19,6 +19,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "commands/async.h"
+#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
@@ -44,9 +45,6 @@
 /* Between two further executors for a role that has one. */
 #define FURTHER_EXECUTOR_US (20 * 1000L)
 
-/* How long a role may keep its executor while others have none. */
-#define TURN_US (100 * 1000L)
-
 /* How often to sweep while there are prepared transactions. */
 #define PREPARED_SWEEP_US (4 * USECS_PER_SEC)
 
@@ -67,17 +65,17 @@
 typedef struct RoleMemory
 {
 	Oid role;
-	TimestampTz waiting_since; /* due and without executor; 0 = not */
+	TimestampTz waiting_since; /* for an executor, 0 = not */
+	bool has_executors;		   /* and waits for a further one */
 	TimestampTz last_start;
-	TimestampTz not_before; /* of the next start, after failed ones */
-	int failed_starts;
+	int failed_starts; /* that were seen */
 } RoleMemory;
 
 /* What this process remembers of an executor that it started. */
 typedef struct StartedExecutor
 {
 	int slot;
-	Oid role;
+	uint32 reservation;
 	BackgroundWorkerHandle *handle;
 } StartedExecutor;
 
@@ -158,33 +156,19 @@ count_all_executors(void)
 	return count;
 }
 
-/* Free the slots of those that ended before they could attach to them. */
+/* Free the slots of those that ended without ever having run. */
 static void
-reap_executors(TimestampTz now)
+reap_executors(void)
 {
 	ListCell *cell;
 
 	foreach(cell, started)
 	{
 		StartedExecutor *executor = lfirst(cell);
-		RoleMemory *memory;
 
 		if (!cmdsched_worker_has_ended(executor->handle))
 			continue;
-		memory = remember_role(executor->role);
-		if (cmdsched_executor_state(executor->slot, NULL) ==
-				EXECUTOR_STARTING &&
-			cmdsched_executor_pid(executor->slot) == 0)
-		{
-			memory->not_before =
-				now + Min(FIRST_START_WAIT_US << Min(memory->failed_starts, 6),
-						  MAX_START_WAIT_US);
-			memory->failed_starts++;
-			cmdsched_executor_release(executor->slot);
-			next_sweep = now; /* perhaps the role is to be held */
-		}
-		else
-			memory->failed_starts = 0;
+		cmdsched_executor_release(executor->slot, executor->reservation);
 		pfree(executor->handle);
 		pfree(executor);
 		started = foreach_delete_current(started, cell);
@@ -209,17 +193,21 @@ start_executor(int role_slot, RoleMemory *memory, TimestampTz now)
 	MemoryContext caller;
 	StartedExecutor *executor;
 	BackgroundWorkerHandle *handle;
-	int slot = cmdsched_executor_reserve(role_slot, now);
+	uint32 reservation;
+	int slot = cmdsched_executor_reserve(role_slot, now, &reservation);
 
 	if (slot == NO_SLOT)
 		return false;
 	caller = MemoryContextSwitchTo(TopMemoryContext);
-	handle = cmdsched_worker_start(WORKER_EXECUTOR, MyDatabaseId, slot);
+	handle = cmdsched_worker_start(WORKER_EXECUTOR,
+								   MyDatabaseId,
+								   Int64GetDatum(
+									   CMDSCHED_PLACE(slot, reservation)));
 	if (handle != NULL)
 	{
 		executor = palloc(sizeof(StartedExecutor));
 		executor->slot = slot;
-		executor->role = memory->role;
+		executor->reservation = reservation;
 		executor->handle = handle;
 		started = lappend(started, executor);
 		memory->last_start = now;
@@ -229,47 +217,28 @@ start_executor(int role_slot, RoleMemory *memory, TimestampTz now)
 	MemoryContextSwitchTo(caller);
 	if (handle != NULL)
 		return true;
-	cmdsched_executor_release(slot);
+	cmdsched_executor_release(slot, reservation);
 	complain_of_no_room();
 	return false;
 }
 
 /*
- * Somebody waits and there is no place: ask one to leave whose role has had
- * its turn.  One that is idle first, then one of several, then the one that
- * has been busy longest.
+ * So many places are wanted: executors that have had their turn give way by
+ * themselves, idle ones at once.
  */
 static void
-make_room(TimestampTz now)
+make_room(int of_any, int of_idle)
 {
-	int best = NO_SLOT;
-	TimestampTz best_since = now - TURN_US;
 	int slot = NO_SLOT;
 
+	cmdsched_database_want_places(database_slot, of_any, of_idle);
+	if (of_any + of_idle == 0)
+		return;
 	while ((slot = cmdsched_executor_next(MyDatabaseId, slot)) != NO_SLOT)
 	{
-		TimestampTz since;
-		ExecutorState state = cmdsched_executor_state(slot, &since);
-
-		if (cmdsched_executor_is_leaving(slot))
-			return; /* there will be room */
-		if (state == EXECUTOR_IDLE ||
-			(state == EXECUTOR_RUNNING &&
-			 count_executors(cmdsched_executor_role_slot(slot)).total > 1))
-		{
-			best = slot;
-			if (state == EXECUTOR_IDLE)
-				break;
-			best_since = DT_NOBEGIN;
-		}
-		else if (state == EXECUTOR_RUNNING && since < best_since)
-		{
-			best = slot;
-			best_since = since;
-		}
+		if (cmdsched_executor_state(slot, NULL) == EXECUTOR_IDLE)
+			cmdsched_executor_nudge(slot);
 	}
-	if (best != NO_SLOT)
-		cmdsched_executor_ask_to_leave(best);
 }
 
 /* ------------------------------------------------------------------------
@@ -277,23 +246,31 @@ make_room(TimestampTz now)
  * ------------------------------------------------------------------------
  */
 
-/* The role that has been due and without an executor for longest. */
+/* Who comes first: one without any executor, then one who waits longer. */
+static bool
+comes_before(const RoleMemory *a, const RoleMemory *b)
+{
+	if (a->has_executors != b->has_executors)
+		return !a->has_executors;
+	return a->waiting_since < b->waiting_since;
+}
+
 static int
 longest_waiting(void)
 {
 	int best = NO_SLOT;
-	TimestampTz best_since = DT_NOEND;
+	RoleMemory *best_memory = NULL;
 	int slot = NO_SLOT;
 
 	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
 	{
-		TimestampTz since =
-			remember_role(cmdsched_role_oid(slot))->waiting_since;
+		RoleMemory *memory = remember_role(cmdsched_role_oid(slot));
 
-		if (since != 0 && since < best_since)
+		if (memory->waiting_since != 0 &&
+			(best == NO_SLOT || comes_before(memory, best_memory)))
 		{
 			best = slot;
-			best_since = since;
+			best_memory = memory;
 		}
 	}
 	return best;
@@ -306,65 +283,96 @@ most_executors_of_a_role(void)
 	return Max(cmdsched_max_executors - 1, 1);
 }
 
-/* A first death in a handler is bad luck, a row of them a loop. */
-static TimestampTz
-after_deaths(int role_slot, const RoleMemory *memory)
+static int64
+back_off_us(int times)
 {
-	int deaths = cmdsched_role_deaths(role_slot);
-
-	if (deaths < 2)
-		return 0;
-	return memory->last_start +
-		   Min(FIRST_START_WAIT_US << Min(deaths - 2, 6), MAX_START_WAIT_US);
+	return Min(FIRST_START_WAIT_US << Min(times, 6), MAX_START_WAIT_US);
 }
 
 /*
- * Look at one role: does it wait for an executor, or its first for help?
- * Returns when to look again.
+ * When this role may have an executor again.  One that could not start may
+ * be one to be held; a first death in a handler is bad luck, a row of them
+ * a loop.
  */
+static TimestampTz
+may_start_at(int role_slot, RoleMemory *memory, TimestampTz now)
+{
+	int failed_starts = cmdsched_role_failed_starts(role_slot);
+	int deaths = cmdsched_role_deaths(role_slot);
+
+	if (failed_starts > memory->failed_starts)
+		next_sweep = now;
+	memory->failed_starts = failed_starts;
+	if (failed_starts > 0)
+		return memory->last_start + back_off_us(failed_starts - 1);
+	if (deaths > 1)
+		return memory->last_start + back_off_us(deaths - 2);
+	return DT_NOBEGIN;
+}
+
+static void
+start_waiting(RoleMemory *memory, bool has_executors, TimestampTz now)
+{
+	if (memory->waiting_since == 0)
+		memory->waiting_since = now;
+	memory->has_executors = has_executors;
+}
+
+/* A role without executor.  Returns when to look again. */
+static TimestampTz
+look_at_new_role(int role_slot, RoleMemory *memory, TimestampTz now)
+{
+	TimestampTz start_at = Max(cmdsched_role_due(role_slot) - START_AHEAD_US,
+							   may_start_at(role_slot, memory, now));
+
+	if (start_at > now)
+	{
+		memory->waiting_since = 0;
+		return start_at;
+	}
+	start_waiting(memory, false, now);
+	return DT_NOEND;
+}
+
+/*
+ * A role with executors: has one asked for help?  Returns when to look
+ * again.
+ */
+static TimestampTz
+look_at_served_role(int role_slot, RoleMemory *memory,
+					const RoleExecutors *executors, TimestampTz now)
+{
+	bool alone = executors->total < most_executors_of_a_role();
+
+	if (!cmdsched_role_needs_help(role_slot) || executors->starting > 0 ||
+		executors->idle > 0 || !alone)
+	{
+		memory->waiting_since = 0;
+		if (executors->idle > 0 && cmdsched_role_needs_help(role_slot))
+		{
+			cmdsched_role_clear_help(role_slot);
+			cmdsched_executor_nudge(executors->idle_slot);
+		}
+		return DT_NOEND;
+	}
+	if (now < memory->last_start + FURTHER_EXECUTOR_US)
+		return memory->last_start + FURTHER_EXECUTOR_US;
+	start_waiting(memory, true, now);
+	return DT_NOEND;
+}
+
 static TimestampTz
 look_at_role(int role_slot, TimestampTz now)
 {
 	RoleMemory *memory = remember_role(cmdsched_role_oid(role_slot));
 	RoleExecutors executors = count_executors(role_slot);
-	TimestampTz due_at = cmdsched_role_due(role_slot);
-	TimestampTz not_before =
-		Max(memory->not_before, after_deaths(role_slot, memory));
-	bool is_due = due_at <= now + START_AHEAD_US;
 
 	if (executors.total == 0)
-	{
-		if (!is_due)
-			memory->waiting_since = 0;
-		else if (now < not_before)
-			return not_before;
-		else if (memory->waiting_since == 0)
-			memory->waiting_since = now;
-		return is_due ? DT_NOEND : due_at - START_AHEAD_US;
-	}
-	memory->waiting_since = 0;
-	if (executors.starting > 0 || !cmdsched_role_needs_help(role_slot))
-		return DT_NOEND;
-	if (executors.idle > 0)
-	{
-		cmdsched_role_clear_help(role_slot);
-		cmdsched_executor_nudge(executors.idle_slot);
-		return DT_NOEND;
-	}
-	if (executors.total >= most_executors_of_a_role() ||
-		count_all_executors() >= cmdsched_max_executors)
-	{
-		cmdsched_role_clear_help(role_slot);
-		return DT_NOEND;
-	}
-	if (now < memory->last_start + FURTHER_EXECUTOR_US)
-		return memory->last_start + FURTHER_EXECUTOR_US;
-	cmdsched_role_clear_help(role_slot);
-	memory->waiting_since = now;
-	return DT_NOEND;
+		return look_at_new_role(role_slot, memory, now);
+	return look_at_served_role(role_slot, memory, &executors, now);
 }
 
-/* Start executors for those that wait, longest first. */
+/* Start executors for those that wait, longest first, while there is room. */
 static TimestampTz
 serve_waiting_roles(TimestampTz now)
 {
@@ -372,22 +380,37 @@ serve_waiting_roles(TimestampTz now)
 
 	while ((role_slot = longest_waiting()) != NO_SLOT)
 	{
-		RoleMemory *memory = remember_role(cmdsched_role_oid(role_slot));
-
 		if (count_all_executors() >= cmdsched_max_executors)
-		{
-			if (count_executors(role_slot).total > 0)
-			{
-				memory->waiting_since = 0; /* it was only to be helped */
-				continue;
-			}
-			make_room(now);
-			return now + TURN_US;
-		}
-		if (!start_executor(role_slot, memory, now))
+			return DT_NOEND; /* woken when one leaves */
+		if (!start_executor(role_slot,
+							remember_role(cmdsched_role_oid(role_slot)),
+							now))
 			return now + FIRST_START_WAIT_US;
+		cmdsched_role_clear_help(role_slot);
 	}
 	return DT_NOEND;
+}
+
+/* Let executors give way to those who still wait. */
+static void
+ask_for_room(void)
+{
+	int of_any = Max(count_all_executors() - cmdsched_max_executors, 0);
+	int of_idle = 0;
+	int slot = NO_SLOT;
+
+	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
+	{
+		RoleMemory *memory = remember_role(cmdsched_role_oid(slot));
+
+		if (memory->waiting_since == 0)
+			continue;
+		if (memory->has_executors)
+			of_idle++;
+		else
+			of_any++;
+	}
+	make_room(of_any, of_idle);
 }
 
 /*
@@ -401,7 +424,7 @@ scheduler_pass(TimestampTz now)
 	TimestampTz again;
 	int slot = NO_SLOT;
 
-	reap_executors(now);
+	reap_executors();
 	/* First listen, then look: what comes in between sets the latch. */
 	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
 	{
@@ -417,6 +440,7 @@ scheduler_pass(TimestampTz now)
 	}
 	again = serve_waiting_roles(now);
 	next = Min(next, again);
+	ask_for_room();
 	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
 	{
 		if (cmdsched_role_watched_by_scheduler(slot))
@@ -589,6 +613,20 @@ drain_notifications(TimestampTz now)
 	next_sweep = Min(next_sweep, Max(now, last_sweep + NOTIFIED_SWEEP_US));
 }
 
+/* cmdsched.databases may have been changed. */
+static bool
+database_is_served(void)
+{
+	char *name;
+	bool served;
+
+	StartTransactionCommand();
+	name = get_database_name(MyDatabaseId);
+	served = name != NULL && cmdsched_setting_names_database(name);
+	CommitTransactionCommand();
+	return served;
+}
+
 /* DROP EXTENSION does not wake us: listen to the catalogs instead. */
 static bool
 extension_may_be_gone(TimestampTz now)
@@ -632,7 +670,11 @@ run(void)
 		TimestampTz now;
 		TimestampTz wake_at;
 
-		cmdsched_worker_handle_interrupts();
+		if (cmdsched_worker_handle_interrupts() && !database_is_served())
+		{
+			send_executors_away();
+			break;
+		}
 		now = GetCurrentTimestamp();
 		if (cmdsched_database_state(database_slot) == SCHEDULER_STOPPED)
 			break;

@@ -64,6 +64,8 @@ typedef struct DatabaseSlot
 	int scheduler_pid;
 	Latch *scheduler_latch;
 	pg_atomic_uint32 sweep_requested;
+	pg_atomic_uint32 places_of_any;	 /* executors that should give way */
+	pg_atomic_uint32 places_of_idle; /* if they have nothing to do */
 } DatabaseSlot;
 
 typedef struct RoleSlot
@@ -77,6 +79,8 @@ typedef struct RoleSlot
 	pg_atomic_uint32 waker;
 	pg_atomic_uint32 needs_help; /* its executors are busy for long */
 	pg_atomic_uint32 deaths;	 /* executors that ended in a handler */
+	pg_atomic_uint32 failed_starts;
+	pg_atomic_uint32 nexecutors;
 	slock_t mark_lock;
 	uint32 mark_version;
 	CommandPosition mark;
@@ -85,6 +89,7 @@ typedef struct RoleSlot
 typedef struct ExecutorSlot
 {
 	ExecutorState state;
+	uint32 reservation; /* grows each time the slot is reserved */
 	Oid database;
 	Oid role;
 	int role_slot;
@@ -92,6 +97,7 @@ typedef struct ExecutorSlot
 	Latch *latch;
 	TimestampTz since;
 	pg_atomic_uint32 leave;
+	pg_atomic_uint32 nudged;
 	pg_atomic_uint64 commands_run;
 	slock_t id_lock; /* for what is being run */
 	TimestampTz due_at;
@@ -129,7 +135,11 @@ initialize(SharedState *state)
 	LWLockInitialize(&state->slots_lock, state->tranche);
 	state->preloaded = process_shared_preload_libraries_in_progress;
 	for (int i = 0; i < MAX_DATABASES; i++)
+	{
 		pg_atomic_init_u32(&state->databases[i].sweep_requested, 0);
+		pg_atomic_init_u32(&state->databases[i].places_of_any, 0);
+		pg_atomic_init_u32(&state->databases[i].places_of_idle, 0);
+	}
 	for (int i = 0; i < MAX_ROLES; i++)
 	{
 		RoleSlot *role = &state->roles[i];
@@ -140,11 +150,14 @@ initialize(SharedState *state)
 		pg_atomic_init_u32(&role->waker, WAKER_SCHEDULER);
 		pg_atomic_init_u32(&role->needs_help, 0);
 		pg_atomic_init_u32(&role->deaths, 0);
+		pg_atomic_init_u32(&role->failed_starts, 0);
+		pg_atomic_init_u32(&role->nexecutors, 0);
 		SpinLockInit(&role->mark_lock);
 	}
 	for (int i = 0; i < MAX_EXECUTORS; i++)
 	{
 		pg_atomic_init_u32(&state->executors[i].leave, 0);
+		pg_atomic_init_u32(&state->executors[i].nudged, 0);
 		pg_atomic_init_u64(&state->executors[i].commands_run, 0);
 		SpinLockInit(&state->executors[i].id_lock);
 	}
@@ -317,6 +330,8 @@ cmdsched_database_add(Oid database)
 			entry->scheduler_pid = 0;
 			entry->scheduler_latch = NULL;
 			pg_atomic_write_u32(&entry->sweep_requested, 0);
+			pg_atomic_write_u32(&entry->places_of_any, 0);
+			pg_atomic_write_u32(&entry->places_of_idle, 0);
 		}
 	}
 	LWLockRelease(&shared->slots_lock);
@@ -463,6 +478,40 @@ cmdsched_scheduler_take_sweep_request(int slot)
 								  0) != 0;
 }
 
+/* The scheduler: so many executors should make room for others. */
+void
+cmdsched_database_want_places(int slot, int of_any, int of_idle)
+{
+	DatabaseSlot *entry = &shared->databases[slot];
+
+	pg_atomic_write_u32(&entry->places_of_any, of_any);
+	pg_atomic_write_u32(&entry->places_of_idle, of_idle);
+	pg_memory_barrier();
+}
+
+static bool
+take_one(pg_atomic_uint32 *count)
+{
+	uint32 old = pg_atomic_read_u32(count);
+
+	while (old > 0)
+	{
+		if (pg_atomic_compare_exchange_u32(count, &old, old - 1))
+			return true;
+	}
+	return false;
+}
+
+/* An executor: am I to make room?  One that is asked does. */
+bool
+cmdsched_database_take_wanted_place(int slot, bool idle)
+{
+	DatabaseSlot *entry = &shared->databases[slot];
+
+	return take_one(&entry->places_of_any) ||
+		   (idle && take_one(&entry->places_of_idle));
+}
+
 /* ------------------------------------------------------------------------
  * Roles
  * ------------------------------------------------------------------------
@@ -500,6 +549,8 @@ add_role(int slot, Oid database, Oid role)
 	pg_atomic_write_u32(&entry->waker, WAKER_SCHEDULER);
 	pg_atomic_write_u32(&entry->needs_help, 0);
 	pg_atomic_write_u32(&entry->deaths, 0);
+	pg_atomic_write_u32(&entry->failed_starts, 0);
+	pg_atomic_write_u32(&entry->nexecutors, 0);
 	entry->mark_version = 0;
 	memset(&entry->mark, 0, sizeof(CommandPosition));
 	entry->mark.due_at = DT_NOBEGIN;
@@ -737,6 +788,25 @@ cmdsched_role_count_death(int slot)
 	pg_atomic_fetch_add_u32(&shared->roles[slot].deaths, 1);
 }
 
+/* So many executors in a row ended before they were at work. */
+int
+cmdsched_role_failed_starts(int slot)
+{
+	return (int) pg_atomic_read_u32(&shared->roles[slot].failed_starts);
+}
+
+void
+cmdsched_role_count_failed_start(int slot)
+{
+	pg_atomic_fetch_add_u32(&shared->roles[slot].failed_starts, 1);
+}
+
+void
+cmdsched_role_clear_failed_starts(int slot)
+{
+	pg_atomic_write_u32(&shared->roles[slot].failed_starts, 0);
+}
+
 /* It did not commit: somebody has to look there again. */
 void
 cmdsched_role_put_back(int slot, const RoleTake *take)
@@ -809,7 +879,7 @@ cmdsched_executor_ask_for_help(int slot)
  */
 
 int
-cmdsched_executor_reserve(int role_slot, TimestampTz now)
+cmdsched_executor_reserve(int role_slot, TimestampTz now, uint32 *reservation)
 {
 	int slot;
 
@@ -826,6 +896,7 @@ cmdsched_executor_reserve(int role_slot, TimestampTz now)
 		ExecutorSlot *entry = &shared->executors[slot];
 
 		entry->state = EXECUTOR_STARTING;
+		*reservation = ++entry->reservation;
 		entry->database = shared->roles[role_slot].database;
 		entry->role = shared->roles[role_slot].role;
 		entry->role_slot = role_slot;
@@ -840,32 +911,34 @@ cmdsched_executor_reserve(int role_slot, TimestampTz now)
 	return slot;
 }
 
-/* For one that never started. */
+/* For one that never started; another reservation is left alone. */
 void
-cmdsched_executor_release(int slot)
+cmdsched_executor_release(int slot, uint32 reservation)
 {
+	ExecutorSlot *entry = &shared->executors[slot];
+
 	LWLockAcquire(&shared->slots_lock, LW_EXCLUSIVE);
-	if (shared->executors[slot].pid == 0)
-		shared->executors[slot].state = EXECUTOR_FREE;
+	if (entry->reservation == reservation && entry->pid == 0)
+		entry->state = EXECUTOR_FREE;
 	LWLockRelease(&shared->slots_lock);
 }
 
-/* False where the reservation is gone. */
+/* The new process: false where the reservation is gone. */
 bool
-cmdsched_executor_attach(int slot, TimestampTz now)
+cmdsched_executor_attach(int slot, uint32 reservation)
 {
 	ExecutorSlot *entry = &shared->executors[slot];
 	bool attached;
 
 	LWLockAcquire(&shared->slots_lock, LW_EXCLUSIVE);
 	attached = entry->state == EXECUTOR_STARTING && entry->pid == 0 &&
-			   entry->database == MyDatabaseId;
+			   entry->reservation == reservation;
 	if (attached)
 	{
 		entry->pid = MyProcPid;
 		entry->latch = MyLatch;
-		entry->state = EXECUTOR_IDLE;
-		entry->since = now;
+		pg_atomic_fetch_add_u32(&shared->roles[entry->role_slot].nexecutors,
+								1);
 	}
 	LWLockRelease(&shared->slots_lock);
 	return attached;
@@ -879,9 +952,11 @@ cmdsched_executor_detach(int slot)
 	RoleSlot *role = &shared->roles[entry->role_slot];
 	uint32 me = (uint32) slot + 1;
 
+	cmdsched_executor_show_command(slot, NULL);
 	if (pg_atomic_compare_exchange_u32(&role->waker, &me, WAKER_SCHEDULER))
 		pg_atomic_write_u64(&role->wake_before, (uint64) WAKE_ALWAYS);
 	LWLockAcquire(&shared->slots_lock, LW_EXCLUSIVE);
+	pg_atomic_fetch_sub_u32(&role->nexecutors, 1);
 	entry->state = EXECUTOR_FREE;
 	entry->pid = 0;
 	entry->latch = NULL;
@@ -954,8 +1029,16 @@ cmdsched_executor_nudge(int slot)
 {
 	Latch *latch = shared->executors[slot].latch;
 
+	pg_atomic_write_u32(&shared->executors[slot].nudged, 1);
+	pg_memory_barrier();
 	if (latch != NULL)
 		SetLatch(latch);
+}
+
+bool
+cmdsched_executor_take_nudge(int slot)
+{
+	return pg_atomic_exchange_u32(&shared->executors[slot].nudged, 0) != 0;
 }
 
 bool
@@ -1015,6 +1098,32 @@ cmdsched_executor_others_frontier(int slot, CommandPosition *frontier)
 		}
 	}
 	return raised;
+}
+
+/* Does another executor of the role show this command as running? */
+bool
+cmdsched_executor_others_run(int slot, const Command *command)
+{
+	int role_slot = shared->executors[slot].role_slot;
+	int length = VARSIZE_ANY_EXHDR(command->schedule_id);
+	bool found = false;
+
+	if (pg_atomic_read_u32(&shared->roles[role_slot].nexecutors) < 2)
+		return false;
+	for (int i = 0; i < MAX_EXECUTORS && !found; i++)
+	{
+		ExecutorSlot *entry = &shared->executors[i];
+
+		if (i == slot || entry->pid == 0 || entry->role_slot != role_slot ||
+			entry->id_len != length)
+			continue;
+		SpinLockAcquire(&entry->id_lock);
+		found =
+			entry->id_len == length &&
+			memcmp(entry->id, VARDATA_ANY(command->schedule_id), length) == 0;
+		SpinLockRelease(&entry->id_lock);
+	}
+	return found;
 }
 
 /* Is there an executor of the role in an earlier slot? */

@@ -21,6 +21,12 @@
 
 #define NO_SLOT (-1)
 
+/* What a new executor is told: which slot, and which reservation of it. */
+#define CMDSCHED_PLACE(slot, reservation) \
+	((int64) (((uint64) (reservation) << 32) | (uint32) (slot)))
+#define CMDSCHED_PLACE_SLOT(place) ((int) ((uint64) (place) &0xffffffff))
+#define CMDSCHED_PLACE_RESERVATION(place) ((uint32) ((uint64) (place) >> 32))
+
 /* Commands that take less than that on average are not worth sharing. */
 #define CMDSCHED_QUICK_COMMAND_US 100
 
@@ -92,6 +98,8 @@ extern int cmdsched_scheduler_pid(int slot, TimestampTz *since);
 extern void cmdsched_scheduler_wake(int slot);
 extern void cmdsched_scheduler_request_sweep(int slot);
 extern bool cmdsched_scheduler_take_sweep_request(int slot);
+extern void cmdsched_database_want_places(int slot, int of_any, int of_idle);
+extern bool cmdsched_database_take_wanted_place(int slot, bool idle);
 
 /* Roles: when is something due, and who has to know */
 extern int cmdsched_role_find_or_add(Oid database, Oid role);
@@ -115,15 +123,19 @@ extern void cmdsched_role_finish(int slot, const RoleTake *take,
 extern void cmdsched_role_put_back(int slot, const RoleTake *take);
 extern void cmdsched_role_count_death(int slot);
 extern int cmdsched_role_deaths(int slot);
+extern void cmdsched_role_count_failed_start(int slot);
+extern void cmdsched_role_clear_failed_starts(int slot);
+extern int cmdsched_role_failed_starts(int slot);
 extern void cmdsched_executor_listen(int slot);
 extern void cmdsched_executor_sleep(int slot, TimestampTz wake_before);
 extern void cmdsched_executor_be_busy(int slot);
 extern void cmdsched_executor_ask_for_help(int slot);
 
 /* Executors */
-extern int cmdsched_executor_reserve(int role_slot, TimestampTz now);
-extern void cmdsched_executor_release(int slot);
-extern bool cmdsched_executor_attach(int slot, TimestampTz now);
+extern int cmdsched_executor_reserve(int role_slot, TimestampTz now,
+									 uint32 *reservation);
+extern void cmdsched_executor_release(int slot, uint32 reservation);
+extern bool cmdsched_executor_attach(int slot, uint32 reservation);
 extern void cmdsched_executor_detach(int slot);
 extern int cmdsched_executor_role_slot(int slot);
 extern void cmdsched_executor_identify(int slot, Oid *database, Oid *role);
@@ -135,9 +147,11 @@ extern int cmdsched_executor_pid(int slot);
 extern void cmdsched_executor_ask_to_leave(int slot);
 extern bool cmdsched_executor_is_leaving(int slot);
 extern void cmdsched_executor_nudge(int slot);
+extern bool cmdsched_executor_take_nudge(int slot);
 extern void cmdsched_executor_show_command(int slot, const Command *command);
 extern bool cmdsched_executor_others_frontier(int slot,
 											  CommandPosition *frontier);
+extern bool cmdsched_executor_others_run(int slot, const Command *command);
 extern bool cmdsched_executor_is_additional(int slot);
 extern void cmdsched_executor_count_commands(int slot, uint64 ncommands);
 extern bool cmdsched_executor_info(int slot, Oid database, WorkerInfo *info);

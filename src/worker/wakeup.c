@@ -4,10 +4,12 @@
  *	  Tells the workers, when a transaction ends, what it changed.
  *
  * While it runs, a transaction notes for which roles it changed something
- * and when the earliest of it is due.  The notes are passed on after commit,
- * when the rows can be seen, and after abort too: a worker may have stepped
- * over a row that this transaction had locked.  Nothing here can throw once
- * the transaction has ended: an error there would be a PANIC.
+ * and when the earliest of it is due.  The notes are passed on at its very
+ * end, when the rows can be seen, its invalidations are sent and its locks
+ * are gone: a worker that is woken earlier might still call the handler of
+ * before.  After abort too: a worker may have stepped over a row that this
+ * transaction had locked.  Nothing here can throw once the transaction has
+ * ended: an error there would be a PANIC.
  *
  * Rolled back savepoints keep their notes.  A wake-up too many costs one
  * look; a lost one costs a delay until the next sweep, never a command.
@@ -20,6 +22,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/resowner.h"
 
 #include "worker/shared_state.h"
 #include "worker/wakeup.h"
@@ -37,6 +40,7 @@ typedef struct WakeupNote
 static WakeupNote notes[MAX_NOTES];
 static int nnotes = 0;
 static bool sweep_noted = false;
+static bool ended = false; /* the transaction of the notes */
 static int database_slot = NO_SLOT;
 static Oid database = InvalidOid; /* MyDatabaseId is gone at exit */
 
@@ -65,24 +69,37 @@ pass_on_notes(void)
 		ask_for_sweep();
 }
 
+/* How the transaction ended; the notes are passed on a little later. */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
+	if (nnotes == 0 && !sweep_noted)
+		return;
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
-			if (nnotes > 0 || sweep_noted)
-				pass_on_notes();
+			ended = true;
 			break;
 		case XACT_EVENT_PREPARE:
 			/* The rows come with COMMIT PREPARED, of which nobody hears. */
-			if (nnotes > 0 || sweep_noted)
-				ask_for_sweep();
+			sweep_noted = true;
+			ended = true;
 			break;
 		default:
-			return;
+			break;
 	}
+}
+
+/* The last step in which a transaction lets others have their say. */
+static void
+after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
+			void *arg)
+{
+	if (!ended || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	ended = false;
+	pass_on_notes();
 	nnotes = 0;
 	sweep_noted = false;
 }
@@ -97,6 +114,7 @@ prepare_to_note(void)
 	if (!registered)
 	{
 		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterResourceReleaseCallback(after_locks, NULL);
 		registered = true;
 	}
 	database = MyDatabaseId;

@@ -64,7 +64,7 @@ cmdsched_worker_register_launcher(void)
 
 /* NULL where the server has no free worker slot. */
 BackgroundWorkerHandle *
-cmdsched_worker_start(WorkerKind kind, Oid database, int slot)
+cmdsched_worker_start(WorkerKind kind, Oid database, Datum arg)
 {
 	BackgroundWorker worker;
 	BackgroundWorkerHandle *handle;
@@ -74,14 +74,13 @@ cmdsched_worker_start(WorkerKind kind, Oid database, int slot)
 	{
 		type = "cmdsched scheduler";
 		fill_worker(&worker, "cmdsched_scheduler_main");
-		worker.bgw_main_arg = ObjectIdGetDatum(database);
 	}
 	else
 	{
 		type = "cmdsched executor";
 		fill_worker(&worker, "cmdsched_executor_main");
-		worker.bgw_main_arg = Int32GetDatum(slot);
 	}
+	worker.bgw_main_arg = arg;
 	strlcpy(worker.bgw_type, type, BGW_MAXLEN);
 	snprintf(worker.bgw_name, BGW_MAXLEN, "%s for database %u", type, database);
 	worker.bgw_notify_pid = MyProcPid;
@@ -118,15 +117,16 @@ cmdsched_worker_setup(pqsigfunc sigint_handler, pqsigfunc sigterm_handler)
 #endif
 }
 
-void
+/* True if the settings may be others now. */
+bool
 cmdsched_worker_handle_interrupts(void)
 {
 	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	if (!ConfigReloadPending)
+		return false;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	return true;
 }
 
 bool

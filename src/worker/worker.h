@@ -28,12 +28,12 @@ extern PGDLLEXPORT void cmdsched_executor_main(Datum arg);
 
 extern void cmdsched_worker_register_launcher(void);
 extern BackgroundWorkerHandle *cmdsched_worker_start(WorkerKind kind,
-													 Oid database, int slot);
+													 Oid database, Datum arg);
 extern bool cmdsched_worker_has_ended(BackgroundWorkerHandle *handle);
 
 extern void cmdsched_worker_setup(pqsigfunc sigint_handler,
 								  pqsigfunc sigterm_handler);
-extern void cmdsched_worker_handle_interrupts(void);
+extern bool cmdsched_worker_handle_interrupts(void);
 extern void cmdsched_worker_wait(TimestampTz until);
 extern bool cmdsched_worker_wait_until(WorkerCondition condition, void *arg,
 									   int timeout_ms);
