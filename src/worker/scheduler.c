@@ -539,6 +539,12 @@ forget_idle_roles(void)
 	}
 }
 
+static int64
+poll_interval_us(void)
+{
+	return cmdsched_poll_interval * (int64) USECS_PER_SEC;
+}
+
 /* False where the extension is gone. */
 static bool
 sweep(TimestampTz now)
@@ -670,10 +676,14 @@ run(void)
 		TimestampTz now;
 		TimestampTz wake_at;
 
-		if (cmdsched_worker_handle_interrupts() && !database_is_served())
+		if (cmdsched_worker_handle_interrupts())
 		{
-			send_executors_away();
-			break;
+			if (!database_is_served())
+			{
+				send_executors_away();
+				break;
+			}
+			next_sweep = Min(next_sweep, last_sweep + poll_interval_us());
 		}
 		now = GetCurrentTimestamp();
 		if (cmdsched_database_state(database_slot) == SCHEDULER_STOPPED)
