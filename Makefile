@@ -42,7 +42,7 @@ endif
 
 # These need no PostgreSQL to begin with, and PGXS has a "check" of its own:
 # it is read for all other targets only.
-OURS = test demo bench ready format check check-format check-layers check-symbols check-version
+OURS = test demo bench bench-peers ready format check check-format check-layers check-symbols check-version
 
 ifneq ($(filter $(OURS),$(MAKECMDGOALS)),)
 
@@ -57,6 +57,9 @@ demo: ready
 
 bench: ready
 	@PG_CONFIG='$(PG_CONFIG)' test/bench/run
+
+bench-peers: ready
+	@PG_CONFIG='$(PG_CONFIG)' test/bench/peers
 
 # Everything installed that these three need, cmdsched included.
 ready:

@@ -42,6 +42,9 @@
 /* An executor is started so long before its role's next command is due. */
 #define START_AHEAD_US (10 * 1000L)
 
+/* A process that has not come up after that never will. */
+#define START_TIMEOUT_US (10 * USECS_PER_SEC)
+
 /* Between two further executors for a role that has one. */
 #define FURTHER_EXECUTOR_US (20 * 1000L)
 
@@ -558,6 +561,7 @@ sweep(TimestampTz now)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	exists = cmdsched_extension_find() != NULL;
+	cmdsched_executor_release_stale(MyDatabaseId, now - START_TIMEOUT_US);
 	if (exists)
 	{
 		forget_idle_roles();

@@ -923,6 +923,22 @@ cmdsched_executor_release(int slot, uint32 reservation)
 	LWLockRelease(&shared->slots_lock);
 }
 
+/* Reservations for which no process came; whoever made them may be gone. */
+void
+cmdsched_executor_release_stale(Oid database, TimestampTz before)
+{
+	LWLockAcquire(&shared->slots_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_EXECUTORS; i++)
+	{
+		ExecutorSlot *entry = &shared->executors[i];
+
+		if (entry->state == EXECUTOR_STARTING && entry->pid == 0 &&
+			entry->database == database && entry->since < before)
+			entry->state = EXECUTOR_FREE;
+	}
+	LWLockRelease(&shared->slots_lock);
+}
+
 /* The new process: false where the reservation is gone. */
 bool
 cmdsched_executor_attach(int slot, uint32 reservation)

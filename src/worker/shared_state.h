@@ -135,6 +135,7 @@ extern void cmdsched_executor_ask_for_help(int slot);
 extern int cmdsched_executor_reserve(int role_slot, TimestampTz now,
 									 uint32 *reservation);
 extern void cmdsched_executor_release(int slot, uint32 reservation);
+extern void cmdsched_executor_release_stale(Oid database, TimestampTz before);
 extern bool cmdsched_executor_attach(int slot, uint32 reservation);
 extern void cmdsched_executor_detach(int slot);
 extern int cmdsched_executor_role_slot(int slot);
