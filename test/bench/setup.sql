@@ -1,18 +1,49 @@
--- test/bench/setup.sql: the handlers that are called, and where the figures
--- are collected.
+-- test/bench/setup.sql: what is called, what is scheduled, and where the
+-- figures are collected.  :payloads is the largest number of commands.
 
 CREATE EXTENSION cmdsched;
 CREATE SCHEMA bench;
+GRANT USAGE ON SCHEMA cmdsched, bench TO PUBLIC;
 
+-- subject is cmdsched, or what it is compared with in the same workload.
 CREATE TABLE bench.figures (
     workload text NOT NULL,
+    subject text NOT NULL,
     unit text NOT NULL,
-    value double precision NOT NULL
+    value double precision NOT NULL,
+    round integer NOT NULL DEFAULT current_setting('bench.round')::integer,
+    n bigint GENERATED ALWAYS AS IDENTITY
 );
 
+-- What changes while one workload runs.
+CREATE TABLE bench.curves (
+    workload text NOT NULL,
+    unit text NOT NULL,
+    x integer NOT NULL,
+    value double precision NOT NULL,
+    round integer NOT NULL DEFAULT current_setting('bench.round')::integer
+);
+
+-- What handlers leave behind.
 CREATE TABLE bench.effects (data jsonb);
 CREATE TABLE bench.starts (n integer, at timestamptz);
+CREATE TABLE bench.lateness (execute_at timestamptz, at timestamptz);
+GRANT INSERT ON bench.effects, bench.starts, bench.lateness TO PUBLIC;
+
+-- When the measuring session committed the n-th command, or let it be due.
 CREATE TABLE bench.commits (n integer, at timestamptz);
+
+-- The same for everybody, about 115 bytes.
+CREATE TABLE bench.payloads (n integer PRIMARY KEY, data jsonb NOT NULL);
+GRANT SELECT ON bench.payloads TO PUBLIC;
+INSERT INTO bench.payloads
+SELECT n, jsonb_build_object('order_id', n, 'reason', 'payment window elapsed', 'note', repeat('x', 40))
+  FROM generate_series(1, :payloads) AS n;
+VACUUM ANALYZE bench.payloads;
+
+-- ---------------------------------------------------------------------------
+-- Handlers
+-- ---------------------------------------------------------------------------
 
 CREATE FUNCTION bench.do_nothing(jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -23,88 +54,57 @@ BEGIN
     INSERT INTO bench.effects VALUES ($1);
 END $$;
 
+CREATE FUNCTION bench.sql_nothing(jsonb) RETURNS void LANGUAGE sql AS $$
+    SELECT
+$$;
+
+CREATE FUNCTION bench.sql_insert(jsonb) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO bench.effects VALUES ($1)
+$$;
+
+CREATE FUNCTION bench.fail_1_percent(jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF ($1->>'order_id')::integer % 100 = 0 THEN
+        RAISE 'this command fails';
+    END IF;
+    INSERT INTO bench.effects VALUES ($1);
+END $$;
+
+CREATE FUNCTION bench.fail_50_percent(jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF ($1->>'order_id')::integer % 2 = 0 THEN
+        RAISE 'this command fails';
+    END IF;
+    INSERT INTO bench.effects VALUES ($1);
+END $$;
+
 CREATE FUNCTION bench.note_start(jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO bench.starts VALUES (($1->>'n')::integer, clock_timestamp());
 END $$;
 
-SELECT cmdsched.register_handler('do_nothing', 'bench.do_nothing(jsonb)');
-SELECT cmdsched.register_handler('insert_row', 'bench.insert_row(jsonb)');
-SELECT cmdsched.register_handler('note_start', 'bench.note_start(jsonb)');
-
--- The same payload for everybody, about 115 bytes.
-CREATE FUNCTION bench.payload(n bigint) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT jsonb_build_object('order_id', n, 'reason', 'payment window elapsed', 'note', repeat('x', 40))
-$$;
-
--- Commands a second from now on until none is left.  Gives up its snapshot
--- at every look, so that it does not hold up what it measures.
-CREATE PROCEDURE bench.measure_drain(workload text, ncommands integer) LANGUAGE plpgsql AS $$
-DECLARE
-    began timestamptz := clock_timestamp();
-    deadline timestamptz := clock_timestamp() + interval '5 minutes';
+CREATE FUNCTION bench.note_lateness(command cmdsched.scheduled_commands) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_reload_conf();
-    LOOP
-        COMMIT;
-        PERFORM pg_sleep(0.002);
-        EXIT WHEN NOT EXISTS (SELECT FROM cmdsched.scheduled_commands WHERE execute_at <= clock_timestamp());
-        IF clock_timestamp() > deadline THEN
-            RAISE EXCEPTION 'commands are left after 5 minutes';
-        END IF;
-    END LOOP;
-    INSERT INTO bench.figures
-    VALUES (workload, 'commands/s', ncommands / extract(epoch FROM clock_timestamp() - began));
+    INSERT INTO bench.lateness VALUES (command.execute_at, clock_timestamp());
 END $$;
 
--- From the return of COMMIT to the start of the handler, in milliseconds.
-CREATE PROCEDURE bench.measure_latency(ncommands integer) LANGUAGE plpgsql AS $$
-DECLARE
-    commits timestamptz[];
-BEGIN
-    TRUNCATE bench.starts, bench.commits;
-    FOR n IN 1..ncommands LOOP
-        PERFORM cmdsched.schedule('note_start', jsonb_build_object('n', n));
-        COMMIT;
-        commits[n] := clock_timestamp();
-        PERFORM pg_sleep(0.005);
-    END LOOP;
-    INSERT INTO bench.commits SELECT n, at FROM unnest(commits) WITH ORDINALITY AS c(at, n);
-    COMMIT;
-    CALL bench.wait_for_starts(ncommands);
-    INSERT INTO bench.figures
-    SELECT 'latency ' || name, 'ms',
-           (SELECT percentile_cont(share) WITHIN GROUP (ORDER BY extract(epoch FROM s.at - c.at) * 1000)
-              FROM bench.starts s JOIN bench.commits c USING (n))
-      FROM (VALUES ('p50', 0.5), ('p99', 0.99)) AS p(name, share);
-END $$;
+SELECT cmdsched.register_handler(name, format('bench.%I(jsonb)', name)::regprocedure, max_attempts => 1)
+  FROM unnest(ARRAY['do_nothing', 'insert_row', 'sql_nothing', 'sql_insert', 'note_start',
+                    'fail_1_percent', 'fail_50_percent']) AS name;
+SELECT cmdsched.register_handler('note_lateness', 'bench.note_lateness(cmdsched.scheduled_commands)');
 
--- From execute_at to the start of the handler, in milliseconds.
-CREATE PROCEDURE bench.measure_lateness(ncommands integer) LANGUAGE plpgsql AS $$
-BEGIN
-    TRUNCATE bench.starts, bench.commits;
-    INSERT INTO bench.commits
-    SELECT n, clock_timestamp() + interval '1 s' + random() * interval '4 s' FROM generate_series(1, ncommands) n;
-    PERFORM cmdsched.schedule('note_start', jsonb_build_object('n', n), at) FROM bench.commits;
-    COMMIT;
-    CALL bench.wait_for_starts(ncommands);
-    INSERT INTO bench.figures
-    SELECT 'lateness ' || name, 'ms',
-           (SELECT percentile_cont(share) WITHIN GROUP (ORDER BY extract(epoch FROM s.at - c.at) * 1000)
-              FROM bench.starts s JOIN bench.commits c USING (n))
-      FROM (VALUES ('p50', 0.5), ('p99', 0.99)) AS p(name, share);
-END $$;
+-- A C function that the server has, and that does next to nothing.
+SELECT cmdsched.register_handler('c_nothing', 'pg_catalog.jsonb_typeof(jsonb)');
 
-CREATE PROCEDURE bench.wait_for_starts(ncommands integer) LANGUAGE plpgsql AS $$
-DECLARE
-    deadline timestamptz := clock_timestamp() + interval '1 minute';
+-- ---------------------------------------------------------------------------
+-- Roles, for the workloads that need several
+-- ---------------------------------------------------------------------------
+
+DO $$
 BEGIN
-    LOOP
-        COMMIT;
-        PERFORM pg_sleep(0.1);
-        EXIT WHEN (SELECT count(*) FROM bench.starts) = ncommands;
-        IF clock_timestamp() > deadline THEN
-            RAISE EXCEPTION 'only % of % commands ran', (SELECT count(*) FROM bench.starts), ncommands;
+    FOR i IN 1..200 LOOP
+        IF to_regrole('bench_' || i) IS NULL THEN
+            EXECUTE format('CREATE ROLE bench_%s LOGIN', i);
         END IF;
     END LOOP;
 END $$;

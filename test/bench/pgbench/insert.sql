@@ -1,0 +1,1 @@
+INSERT INTO bench.plain (schedule_id, command_type, command_data, execute_at, created_at, scheduled_by, scheduled_by_name, due_at) VALUES (lpad(nextval('bench.ids')::text, 26, '0'), 'do_nothing', '{"order_id": 42, "reason": "payment window elapsed", "note": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}', now() + interval '1 day', now(), 10, 'postgres', now() + interval '1 day');
