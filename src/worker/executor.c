@@ -169,6 +169,7 @@ connect_as_role(void)
 {
 	Oid database;
 
+	me.skipped_due = DUE_NEVER;
 	cmdsched_executor_identify(me.slot, &database, &me.role);
 	BackgroundWorkerInitializeConnectionByOid(database,
 											  me.role,
@@ -251,9 +252,11 @@ record_failed_commit(Outcome *outcome)
 	}
 	PG_CATCH();
 	{
+		/* Not this command's fault, it seems: do not spin. */
 		EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
+		pg_usleep(TROUBLE_WAIT_US);
 	}
 	PG_END_TRY();
 }
@@ -626,7 +629,6 @@ cmdsched_executor_main(Datum arg)
 	me.database_slot = cmdsched_database_add(MyDatabaseId);
 	me.group_size = cmdsched_batch_size;
 	me.idle_since = now;
-	me.skipped_due = DUE_NEVER;
 	me.look_twice = true;
 	me.look = true;
 	me.database_checked = now;
