@@ -34,8 +34,7 @@ sub new_node
 
 	$node->init(
 		allows_streaming => $opts{streaming} // 0,
-		extra => [ '--no-sync', '-U', 'postgres', '-E', 'UTF8', '--locale=C' ],
-		auth_extra => [ '--create-role', 'alice,bob' ]);
+		extra => [ '--no-sync', '-U', 'postgres', '-E', 'UTF8', '--locale=C' ]);
 	$node->append_conf('postgresql.conf', <<"CONF");
 shared_preload_libraries = '$preload'
 listen_addresses = ''
