@@ -587,6 +587,7 @@ run_next_group(Dispatch *dispatch, MemoryContext command_context)
 
 	if (dispatch->host == INVOKE_IN_EXECUTOR)
 		cmdsched_invoke_clean_session();
+	dispatch->rolled_back = true;
 	dispatch->group_size = Max(group.attempts / 2, 1);
 	settle_failure(dispatch, &outcome);
 	dispatch->end = DISPATCH_FULL;
@@ -616,6 +617,7 @@ cmdsched_dispatch(Dispatch *dispatch)
 	dispatch->reached = dispatch->from;
 	dispatch->cursor = dispatch->from;
 	dispatch->jumped = false;
+	dispatch->rolled_back = false;
 	dispatch->next_due = DUE_NEVER;
 	dispatch->locked_due = DUE_NEVER;
 	dispatch->suspect_due = DUE_NEVER;

@@ -57,6 +57,7 @@ typedef struct Dispatch
 	CommandPosition cursor;	 /* where the next group begins */
 	CommandPosition reached; /* everything before it is dealt with */
 	bool jumped;			 /* then reached stays behind cursor */
+	bool rolled_back;		 /* claims that others saw were given up */
 	TimestampTz next_due;	 /* when dry */
 	TimestampTz locked_due;	 /* stepped over, in somebody else's hands */
 	TimestampTz suspect_due; /* seems unable to run: look again soon */

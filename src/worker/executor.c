@@ -331,6 +331,8 @@ run_batch_transaction(void)
 		committing = true;
 		CommitTransactionCommand();
 		committing = false;
+		/* Others may have stepped over what this batch gave up again. */
+		me.take.took_pending |= me.dispatch.rolled_back;
 		if (extension_exists)
 			cmdsched_role_finish(me.role_slot, &me.take, &me.dispatch.reached);
 		me.in_batch = false;
