@@ -17,7 +17,8 @@
  * - pending_min: lowered by every commit that makes something due, after it
  *	 has become visible.  A batch exchanges it for infinity *before* it takes
  *	 its snapshot and begins at the lesser of it and the mark;
- * - mark_version: grows when a batch that took pending_min ends before the
+ * - mark_version: grows when a batch that took pending_min, or that gave up
+ *	 claims which others had stepped over (a group rolled back), ends before the
  *	 mark.  Others that began under the old version must not raise the
  *	 mark over what that batch left for later.
  *

@@ -65,7 +65,7 @@ typedef struct WorkerInfo
 typedef struct RoleTake
 {
 	CommandPosition from;
-	bool took_pending;
+	bool took_pending; /* and so answers for what it leaves behind */
 	uint32 mark_version;
 } RoleTake;
 
