@@ -633,15 +633,12 @@ cmdsched_command_settle(const CommandKey *key, int expected_attempts,
 						const Settlement *settlement, TimestampTz now)
 {
 	static FixedStatement statement =
-		{"WITH mine AS (SELECT schedule_id, scheduled_by "
-		 "FROM cmdsched.scheduled_commands "
-		 "WHERE schedule_id = $1 AND scheduled_by = $2 AND attempts = $3 "
-		 "AND status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) "
-		 "UPDATE cmdsched.scheduled_commands AS c SET status = $4, "
+		{"UPDATE cmdsched.scheduled_commands SET status = $4, "
 		 "attempts = $5, execute_at = $6, due_at = $7, "
-		 "last_error = coalesce($8, c.last_error), conflicts = $9 FROM mine "
-		 "WHERE c.schedule_id = mine.schedule_id "
-		 "AND c.scheduled_by = mine.scheduled_by",
+		 "last_error = coalesce($8, last_error), conflicts = $9 "
+		 "WHERE ctid = (SELECT ctid FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 AND attempts = $3 "
+		 "AND status = 'pending' FOR NO KEY UPDATE SKIP LOCKED)",
 		 9,
 		 {TEXTOID,
 		  OIDOID,

@@ -80,6 +80,9 @@ static Oid cache_role = InvalidOid;
 static Oid cache_relation = InvalidOid; /* cmdsched.handlers */
 static bool cache_valid = false;
 
+/* What functions remember from call to call; in cache_context. */
+static MemoryContext calls_context = NULL;
+
 static void
 forget_on_syscache(Datum arg, int cache_id, uint32 hash_value)
 {
@@ -98,6 +101,27 @@ void
 cmdsched_handler_forget_all(void)
 {
 	cache_valid = false;
+}
+
+/*
+ * Let functions begin anew: what they remember from call to call may be half
+ * done.  A call that is under way keeps what it has to the transaction's end.
+ */
+void
+cmdsched_handler_forget_calls(void)
+{
+	HASH_SEQ_STATUS entries;
+	HandlerEntry *entry;
+
+	if (!cache_valid)
+		return;
+	hash_seq_init(&entries, cache);
+	while ((entry = hash_seq_search(&entries)) != NULL)
+		entry->handler.call = NULL;
+	MemoryContextSetParent(calls_context, TopTransactionContext);
+	calls_context = AllocSetContextCreate(cache_context,
+										  "cmdsched handler calls",
+										  ALLOCSET_SMALL_SIZES);
 }
 
 static void
@@ -131,6 +155,9 @@ begin_new_cache(void)
 						32,
 						&control,
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	calls_context = AllocSetContextCreate(cache_context,
+										  "cmdsched handler calls",
+										  ALLOCSET_SMALL_SIZES);
 	cache_role = GetUserId();
 	cache_relation = cmdsched_extension_get()->handlers;
 	cache_valid = true;
@@ -247,8 +274,6 @@ prepare_function(Handler *handler, text *signature)
 							 text_to_cstring(signature)),
 					"A superuser's commands run only functions that a "
 					"superuser owns. Schedule as another role.");
-	else
-		fmgr_info_cxt(handler->function, &handler->call, cache_context);
 	ReleaseSysCache(tuple);
 }
 
@@ -372,6 +397,20 @@ cmdsched_handler_find(text *command_type, text *command_module)
 
 	last_entry = find_entry(command_type, command_module);
 	return &last_entry->handler;
+}
+
+/* How to call a handler that has no problem. */
+FmgrInfo *
+cmdsched_handler_call(Handler *handler)
+{
+	if (handler->call == NULL)
+	{
+		FmgrInfo *call = MemoryContextAlloc(calls_context, sizeof(FmgrInfo));
+
+		fmgr_info_cxt(handler->function, call, calls_context);
+		handler->call = call;
+	}
+	return handler->call;
 }
 
 /*

@@ -34,7 +34,7 @@ typedef struct Handler
 	bool is_procedure;
 	HandlerForm form;
 	Oid function;
-	FmgrInfo call;
+	FmgrInfo *call; /* see cmdsched_handler_call() */
 	RetryPolicy retry;
 	int64 timeout_us; /* 0 = none */
 	int64 last_duration_us;
@@ -58,7 +58,9 @@ typedef struct HandlerRegistration
 
 extern Handler *cmdsched_handler_find(text *command_type,
 									  text *command_module);
+extern FmgrInfo *cmdsched_handler_call(Handler *handler);
 extern void cmdsched_handler_forget_all(void);
+extern void cmdsched_handler_forget_calls(void);
 extern bool cmdsched_handler_lock_registry(void);
 extern void cmdsched_handler_refresh(void);
 extern void cmdsched_handler_check_function(Oid function);

@@ -167,10 +167,11 @@ static void
 call_function(Handler *handler, const Command *command, CommandScan *scan)
 {
 	LOCAL_FCINFO(fcinfo, 2);
+	FmgrInfo *call = cmdsched_handler_call(handler);
 
 	InitFunctionCallInfoData(*fcinfo,
-							 &handler->call,
-							 handler->call.fn_nargs,
+							 call,
+							 call->fn_nargs,
 							 InvalidOid,
 							 NULL,
 							 NULL);
@@ -181,7 +182,7 @@ call_function(Handler *handler, const Command *command, CommandScan *scan)
 	if (handler->form == HANDLER_TAKES_DATA_METADATA)
 		set_metadata_argument(&fcinfo->args[1],
 							  command,
-							  handler->call.fn_strict);
+							  call->fn_strict);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	(void) FunctionCallInvoke(fcinfo);
@@ -387,8 +388,7 @@ cmdsched_invoke_catch(Outcome *outcome, InvokeHost host)
 	if (time_limit_armed)
 		disarm_time_limit(host);
 	time_limit_reached = false;
-	/* What functions remember from call to call may be half done. */
-	cmdsched_handler_forget_all();
+	cmdsched_handler_forget_calls();
 }
 
 /*
