@@ -24,6 +24,7 @@ CREATE TABLE cmdsched.scheduled_commands (
     scheduled_by_name name NOT NULL,
     due_at timestamptz NOT NULL,
     conflicts smallint NOT NULL DEFAULT 0,
+    depth smallint NOT NULL DEFAULT 0,
     CONSTRAINT scheduled_commands_pkey PRIMARY KEY (schedule_id, scheduled_by),
     CONSTRAINT scheduled_commands_status_check CHECK (status IN ('pending', 'held', 'failed'))
 ) WITH (
@@ -50,8 +51,8 @@ COMMENT ON COLUMN cmdsched.scheduled_commands.attempts IS 'Failed attempts so fa
 COMMENT ON COLUMN cmdsched.scheduled_commands.last_error IS 'Why the last attempt failed or the command is held: sqlstate, message, detail, context, at';
 COMMENT ON COLUMN cmdsched.scheduled_commands.scheduled_by_name IS 'Name of scheduled_by at that time, since oids do not survive a dump';
 COMMENT ON COLUMN cmdsched.scheduled_commands.due_at IS 'Where the workers look: execute_at, but never before the row was written; infinity while no worker is to run it';
-
 COMMENT ON COLUMN cmdsched.scheduled_commands.conflicts IS 'Attempts since the last counted one that ended in a serialization failure or deadlock';
+COMMENT ON COLUMN cmdsched.scheduled_commands.depth IS 'How many commands led to this one, each scheduled by the one before to run within a second';
 
 CREATE TABLE cmdsched.handlers (
     command_type text COLLATE "C" NOT NULL,
@@ -82,6 +83,15 @@ COMMENT ON COLUMN cmdsched.handlers.history IS 'What the command history keeps o
 COMMENT ON COLUMN cmdsched.handlers.external IS 'Commands of this type are for an application outside the database; no worker runs them';
 COMMENT ON COLUMN cmdsched.handlers.paused IS 'Commands of this type wait until it is registered again, not paused';
 
+-- Not in dumps: see src/command/home.c.
+CREATE TABLE cmdsched.home (
+    database oid NOT NULL,
+    since timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE cmdsched.home IS 'The databases in which the commands may run. In a copy, made by pg_restore or from a template, they wait until cmdsched.adopt() adds it.';
+COMMENT ON COLUMN cmdsched.home.database IS 'Oid of a database';
+COMMENT ON COLUMN cmdsched.home.since IS 'When its first command was scheduled, or cmdsched.adopt() called';
+
 SELECT pg_catalog.pg_extension_config_dump('cmdsched.scheduled_commands', '');
 SELECT pg_catalog.pg_extension_config_dump('cmdsched.handlers', '');
 
@@ -90,8 +100,32 @@ CREATE POLICY scheduled_by_me ON cmdsched.scheduled_commands FOR SELECT TO PUBLI
     USING (pg_catalog.pg_has_role(scheduled_by, 'USAGE'));
 COMMENT ON POLICY scheduled_by_me ON cmdsched.scheduled_commands IS 'Commands that the reader, or a role whose privileges the reader has, scheduled';
 
-REVOKE ALL ON TABLE cmdsched.scheduled_commands, cmdsched.handlers FROM PUBLIC;
-GRANT SELECT ON TABLE cmdsched.scheduled_commands, cmdsched.handlers TO PUBLIC;
+REVOKE ALL ON TABLE cmdsched.scheduled_commands, cmdsched.handlers, cmdsched.home FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.scheduled_commands, cmdsched.handlers, cmdsched.home TO PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- The clock
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.now() RETURNS timestamptz
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cmdsched_now';
+COMMENT ON FUNCTION cmdsched.now() IS 'The time that commands go by: clock_timestamp(), or where this transaction has moved its clock to.';
+
+CREATE FUNCTION cmdsched.set_clock(at timestamptz) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_set_clock';
+COMMENT ON FUNCTION cmdsched.set_clock(timestamptz) IS 'For tests: moves the clock of this transaction forward, and runs nothing. It ends with the transaction, and stands still until then. now() follows.';
+
+CREATE FUNCTION cmdsched.advance_clock(by interval) RETURNS integer
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_advance_clock';
+COMMENT ON FUNCTION cmdsched.advance_clock(interval) IS 'For tests: moves the clock of this transaction forward and runs, in this transaction, the caller''s commands that fall due on the way, each at its own instant, retries and what they schedule included. Returns how many attempts were made.';
+
+CREATE FUNCTION cmdsched.reset_clock() RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_reset_clock';
+COMMENT ON FUNCTION cmdsched.reset_clock() IS 'For tests: back to the real time, before the transaction ends.';
 
 -- ---------------------------------------------------------------------------
 -- Handlers
@@ -187,20 +221,20 @@ COMMENT ON FUNCTION cmdsched.schedule_on_change() IS 'AFTER INSERT OR UPDATE row
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION cmdsched.get_due_commands(max_commands integer DEFAULT NULL) RETURNS SETOF cmdsched.scheduled_commands
-LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL SAFE
+LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT d.*
       FROM pg_catalog.pg_roles AS r
      CROSS JOIN LATERAL (
            (SELECT c.* FROM cmdsched.scheduled_commands AS c
-             WHERE c.scheduled_by = r.oid AND c.due_at <= (SELECT pg_catalog.clock_timestamp()) AND c.status = 'pending'
+             WHERE c.scheduled_by = r.oid AND c.due_at <= (SELECT cmdsched.now()) AND c.status = 'pending'
              ORDER BY c.due_at, c.schedule_id
              LIMIT get_due_commands.max_commands)
            UNION ALL
            (SELECT c.* FROM cmdsched.scheduled_commands AS c
              WHERE c.scheduled_by = r.oid AND c.due_at = 'infinity' AND c.status = 'pending'
-               AND c.execute_at <= (SELECT pg_catalog.clock_timestamp()))
+               AND c.execute_at <= (SELECT cmdsched.now()))
            ) AS d
      WHERE pg_catalog.pg_has_role(r.oid, 'USAGE')
      ORDER BY d.execute_at, d.schedule_id
@@ -233,6 +267,12 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_stop';
 COMMENT ON FUNCTION cmdsched.stop(interval) IS 'Stops the workers of this database until cmdsched.start() or the next server start: running commands may finish within the timeout, then they are cancelled. False if none ran.';
 REVOKE ALL ON FUNCTION cmdsched.stop(interval) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.adopt() RETURNS bigint
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_adopt';
+COMMENT ON FUNCTION cmdsched.adopt() IS 'In a copy of a database, made by pg_restore or from a template: lets its commands run here, each as the role that has the name of the one that scheduled it. Until then they wait. Returns how many are pending.';
+REVOKE ALL ON FUNCTION cmdsched.adopt() FROM PUBLIC;
 
 CREATE FUNCTION cmdsched.trigger() RETURNS void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE

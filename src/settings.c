@@ -27,7 +27,11 @@ int cmdsched_batch_size = 1000;
 int cmdsched_batch_time = 10;
 int cmdsched_executor_idle_timeout = 30;
 int cmdsched_max_command_size = 1024;
+bool cmdsched_test_clock = true;
+int cmdsched_max_depth = 100;
+int cmdsched_max_pending = 0;
 int cmdsched_log_min_duration = -1;
+bool cmdsched_log_error_messages = false;
 
 static bool
 check_databases(char **newval, void **extra, GucSource source)
@@ -175,6 +179,55 @@ define_command_settings(void)
 							NULL,
 							NULL,
 							NULL);
+	DefineCustomBoolVariable("cmdsched.test_clock",
+							 "Sets whether sessions may move their own clock, for tests.",
+							 "now() moves with it: turn it off where that has to be trusted.",
+							 &cmdsched_test_clock,
+							 true,
+							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
+	DefineCustomIntVariable("cmdsched.max_depth",
+							"Sets how many commands may follow from one another without a pause.",
+							"A command that a handler schedules for a second from now, or later, starts anew. Zero means no limit.",
+							&cmdsched_max_depth,
+							100,
+							0,
+							PG_INT16_MAX,
+							PGC_SUSET,
+							0,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("cmdsched.max_pending",
+							"Sets how many commands one role may have waiting in one database.",
+							"Sessions that schedule at the same time may exceed it a little. Zero means no limit.",
+							&cmdsched_max_pending,
+							0,
+							0,
+							INT_MAX,
+							PGC_SUSET,
+							0,
+							NULL,
+							NULL,
+							NULL);
+}
+
+static void
+define_log_settings(void)
+{
+	DefineCustomBoolVariable("cmdsched.log_error_messages",
+							 "Sets whether the log says why a command failed or is held.",
+							 "Error messages may contain what only the owner of the command is to see.",
+							 &cmdsched_log_error_messages,
+							 false,
+							 PGC_SUSET,
+							 0,
+							 NULL,
+							 NULL,
+							 NULL);
 	DefineCustomIntVariable("cmdsched.log_min_duration",
 							"Sets the run time from which on a command is logged.",
 							"Zero logs all, -1 none.",
@@ -194,5 +247,6 @@ cmdsched_settings_define(void)
 {
 	define_worker_settings();
 	define_command_settings();
+	define_log_settings();
 	MarkGUCPrefixReserved("cmdsched");
 }

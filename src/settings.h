@@ -19,7 +19,11 @@ extern int cmdsched_batch_size;
 extern int cmdsched_batch_time;			   /* ms */
 extern int cmdsched_executor_idle_timeout; /* s */
 extern int cmdsched_max_command_size;	   /* kB */
-extern int cmdsched_log_min_duration;	   /* ms, -1 = off */
+extern bool cmdsched_test_clock;
+extern int cmdsched_max_depth;
+extern int cmdsched_max_pending;
+extern int cmdsched_log_min_duration;
+extern bool cmdsched_log_error_messages; /* ms, -1 = off */
 
 extern void cmdsched_settings_define(void);
 extern bool cmdsched_setting_names_database(const char *database_name);

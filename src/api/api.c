@@ -27,8 +27,10 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "command/clock.h"
 #include "command/command_store.h"
 #include "command/handler_store.h"
+#include "command/home.h"
 #include "command/invoke.h"
 #include "command/schedule_id.h"
 #include "compat.h"
@@ -50,7 +52,12 @@ PG_FUNCTION_INFO_V1(cmdsched_process_due_commands);
 PG_FUNCTION_INFO_V1(cmdsched_run_once);
 PG_FUNCTION_INFO_V1(cmdsched_start);
 PG_FUNCTION_INFO_V1(cmdsched_stop);
+PG_FUNCTION_INFO_V1(cmdsched_adopt);
 PG_FUNCTION_INFO_V1(cmdsched_trigger);
+PG_FUNCTION_INFO_V1(cmdsched_now);
+PG_FUNCTION_INFO_V1(cmdsched_set_clock);
+PG_FUNCTION_INFO_V1(cmdsched_advance_clock);
+PG_FUNCTION_INFO_V1(cmdsched_reset_clock);
 PG_FUNCTION_INFO_V1(cmdsched_current_command);
 PG_FUNCTION_INFO_V1(cmdsched_snooze);
 PG_FUNCTION_INFO_V1(cmdsched_abandon);
@@ -379,6 +386,71 @@ inherit_metadata(Command *command)
 	command->has_metadata = true;
 }
 
+/* Commands that follow one another without a pause are a loop, it seems. */
+static void
+check_depth(Command *command, TimestampTz now)
+{
+	const Command *cause = cmdsched_attempt_command();
+
+	if (command->due_at >= now + USECS_PER_SEC)
+		return;
+	command->depth = Min(cause->depth + 1, PG_INT16_MAX);
+	if (cmdsched_max_depth > 0 && command->depth > cmdsched_max_depth)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("commands follow from one another more than %d deep",
+					   cmdsched_max_depth),
+				errhint("Does a handler schedule its own command type? One "
+						"that is due a second later, or more, is not "
+						"counted. cmdsched.max_depth is the limit."));
+}
+
+/*
+ * Counting is slow, so how much is left decides how many commands go by until
+ * the next count.
+ */
+static void
+check_quota(Oid role)
+{
+	static Oid counted_role = InvalidOid;
+	static int quota = 0;
+	static int64 allowance = 0;
+	int64 count;
+
+	if (cmdsched_max_pending == 0)
+		return;
+	if (allowance > 0 && role == counted_role && quota == cmdsched_max_pending)
+	{
+		allowance--;
+		return;
+	}
+	counted_role = role;
+	quota = cmdsched_max_pending;
+	count = cmdsched_command_count(role, quota);
+	if (count >= quota)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("role \"%s\" has %lld commands waiting, as many as it "
+					   "may",
+					   GetUserNameFromId(role, true),
+					   (long long) count),
+				errhint("Cancel some, or let a superuser raise "
+						"cmdsched.max_pending for the role."));
+	allowance = (quota - count) / 16;
+}
+
+/*
+ * What was acknowledged has to be there after a crash, even where the role
+ * turned synchronous_commit off.  A handler's own changes may vanish together
+ * with the fact that it ran.
+ */
+static void
+commit_durably(void)
+{
+	if (!cmdsched_attempt_is_running())
+		ForceSyncCommit();
+}
+
 static void
 insert_under_own_id(const Command *command, TimestampTz now,
 					OnConflict on_conflict)
@@ -401,20 +473,48 @@ insert_under_own_id(const Command *command, TimestampTz now,
 						"schedule_id."));
 }
 
+/* Once a session: in a copy of a database nothing runs for now. */
+static void
+settle_or_warn(void)
+{
+	static bool warned = false;
+
+	if (warned)
+		return;
+	switch (cmdsched_home_settle())
+	{
+		case HOME_IS_HERE:
+			return;
+		case HOME_IS_NEW:
+			cmdsched_wakeup_note_everything();
+			return;
+		case HOME_IS_ELSEWHERE:
+			warned = true;
+	}
+	ereport(WARNING,
+			errmsg("this database is a copy, in which commands wait"),
+			errhint("Use cmdsched.adopt() to let them run here."));
+}
+
 /* Write the command down; returns its schedule_id. */
 static text *
 schedule_command(Command *command, OnConflict on_conflict)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cmdsched_clock_now();
 	Oid role = GetUserId();
 
 	check_handler(command);
 	check_role_may_log_in(role);
-	if (cmdsched_attempt_is_running())
-		inherit_metadata(command);
+	check_quota(role);
+	settle_or_warn();
 	command->scheduled_by = role;
 	command->scheduled_by_name = GetUserNameFromId(role, false);
 	command->due_at = Max(command->execute_at, now);
+	if (cmdsched_attempt_is_running())
+	{
+		inherit_metadata(command);
+		check_depth(command, now);
+	}
 
 	if (command->schedule_id == NULL)
 	{
@@ -424,6 +524,7 @@ schedule_command(Command *command, OnConflict on_conflict)
 	else
 		insert_under_own_id(command, now, on_conflict);
 	cmdsched_wakeup_note(role, command->due_at);
+	commit_durably();
 	cmdsched_control_warn_without_worker();
 	return command->schedule_id;
 }
@@ -468,7 +569,7 @@ cmdsched_schedule_in(PG_FUNCTION_ARGS)
 	delay = get_span(fcinfo, 2, "delay");
 	PG_RETURN_TEXT_P(
 		schedule_with_arguments(fcinfo,
-								add_span(GetCurrentTransactionStartTimestamp(),
+								add_span(cmdsched_clock_transaction_start(),
 										 delay)));
 }
 
@@ -504,6 +605,7 @@ delete_command(FunctionCallInfo fcinfo)
 		return false;
 	/* If this is rolled back, it is due as before. */
 	cmdsched_wakeup_note(key.scheduled_by, due_at);
+	commit_durably();
 	return true;
 }
 
@@ -534,23 +636,25 @@ cmdsched_reschedule(PG_FUNCTION_ARGS)
 	if (!find_command(fcinfo, &key) ||
 		!cmdsched_command_reschedule(&key,
 									 execute_at,
-									 GetCurrentTimestamp(),
+									 cmdsched_clock_now(),
 									 &due_at))
 		PG_RETURN_BOOL(false);
 	cmdsched_wakeup_note(key.scheduled_by, due_at);
+	commit_durably();
 	PG_RETURN_BOOL(true);
 }
 
 Datum
 cmdsched_retry(PG_FUNCTION_ARGS)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cmdsched_clock_now();
 	CommandKey key;
 
 	prevent_on_standby("cmdsched.retry()");
 	if (!find_command(fcinfo, &key) || !cmdsched_command_retry(&key, now))
 		PG_RETURN_BOOL(false);
 	cmdsched_wakeup_note(key.scheduled_by, now);
+	commit_durably();
 	PG_RETURN_BOOL(true);
 }
 
@@ -630,7 +734,7 @@ get_trigger_moment(TriggerData *data, HeapTuple row, TimestampTz *at)
 							Int32GetDatum(-1)));
 
 	check_span(delay, "delay");
-	*at = GetCurrentTransactionStartTimestamp();
+	*at = cmdsched_clock_transaction_start();
 	if (trigger->tgnargs == 3 &&
 		!get_column_moment(data, row, trigger->tgargs[2], at))
 		return false;
@@ -687,7 +791,7 @@ cmdsched_process_due_commands(PG_FUNCTION_ARGS)
 {
 	int max_commands = 0;
 	Oid role = GetUserId();
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cmdsched_clock_now();
 
 	prevent_on_standby("cmdsched.process_due_commands()");
 	if (!PG_ARGISNULL(0))
@@ -708,7 +812,7 @@ Datum
 cmdsched_run_once(PG_FUNCTION_ARGS)
 {
 	Oid role = GetUserId();
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cmdsched_clock_now();
 
 	prevent_on_standby("cmdsched.run_once()");
 	PG_RETURN_INT32(cmdsched_dispatch_by_hand(role, 0, now));
@@ -737,9 +841,95 @@ cmdsched_stop(PG_FUNCTION_ARGS)
 }
 
 Datum
+cmdsched_adopt(PG_FUNCTION_ARGS)
+{
+	int64 npending;
+
+	prevent_on_standby("cmdsched.adopt()");
+	npending = cmdsched_home_adopt();
+	cmdsched_wakeup_note_everything();
+	commit_durably();
+	PG_RETURN_INT64(npending);
+}
+
+Datum
 cmdsched_trigger(PG_FUNCTION_ARGS)
 {
 	cmdsched_control_trigger();
+	PG_RETURN_VOID();
+}
+
+/* ------------------------------------------------------------------------
+ * The clock
+ * ------------------------------------------------------------------------
+ */
+
+Datum
+cmdsched_now(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(cmdsched_clock_now());
+}
+
+static void
+check_clock_may_move(void)
+{
+	if (!cmdsched_test_clock)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("the clock cannot be moved in this server"),
+				errhint("cmdsched.test_clock is off, as it should be where "
+						"now() has to be trusted."));
+	if (cmdsched_attempt_is_running())
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("the clock cannot be moved inside a handler"),
+				errhint("Move it in the test, before or after the handler "
+						"runs."));
+}
+
+static void
+check_clock_goes_forward(TimestampTz to)
+{
+	if (to < cmdsched_clock_transaction_start())
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the clock cannot go back to %s",
+					   timestamptz_to_str(to)),
+				errdetail("It stands at %s.",
+						  timestamptz_to_str(
+							  cmdsched_clock_transaction_start())),
+				errhint("Use reset_clock() for the real time, or begin "
+						"another transaction."));
+}
+
+Datum
+cmdsched_set_clock(PG_FUNCTION_ARGS)
+{
+	TimestampTz at = get_moment(fcinfo, 0, "at");
+
+	check_clock_may_move();
+	check_clock_goes_forward(at);
+	cmdsched_clock_move(at);
+	PG_RETURN_VOID();
+}
+
+Datum
+cmdsched_advance_clock(PG_FUNCTION_ARGS)
+{
+	Interval *by = get_span(fcinfo, 0, "by");
+
+	prevent_on_standby("cmdsched.advance_clock()");
+	check_clock_may_move();
+	PG_RETURN_INT32(
+		cmdsched_dispatch_until(GetUserId(),
+								add_span(cmdsched_clock_now(), by)));
+}
+
+Datum
+cmdsched_reset_clock(PG_FUNCTION_ARGS)
+{
+	check_clock_may_move();
+	cmdsched_clock_reset();
 	PG_RETURN_VOID();
 }
 
@@ -773,7 +963,7 @@ cmdsched_snooze(PG_FUNCTION_ARGS)
 	Interval *delay = get_span(fcinfo, 0, "delay");
 
 	check_inside_handler("cmdsched.snooze()");
-	cmdsched_attempt_snooze(add_span(GetCurrentTimestamp(), delay));
+	cmdsched_attempt_snooze(add_span(cmdsched_clock_now(), delay));
 }
 
 Datum

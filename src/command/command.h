@@ -40,7 +40,8 @@
 #define Anum_command_scheduled_by_name 12
 #define Anum_command_due_at 13
 #define Anum_command_conflicts 14
-#define Natts_command 14
+#define Anum_command_depth 15
+#define Natts_command 15
 
 /* Longest schedule_id, command_type and command_module, in bytes. */
 #define CMDSCHED_MAX_NAME 255
@@ -66,6 +67,7 @@ typedef struct Command
 	const char *scheduled_by_name;
 	int attempts;
 	int conflicts;
+	int depth; /* commands from which it follows without a pause */
 } Command;
 
 /* What is recorded of an error; all strings may be NULL but message. */

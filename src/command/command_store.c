@@ -31,7 +31,6 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -45,76 +44,13 @@
 
 #include "command/command_store.h"
 #include "command/extension.h"
+#include "command/statement.h"
 #include "compat.h"
 
 /* What is kept of one error, 8 kB in all. */
 #define MAX_MESSAGE_LENGTH 2048
 #define MAX_DETAIL_LENGTH 2048
 #define MAX_CONTEXT_LENGTH 3584
-
-/* ------------------------------------------------------------------------
- * Fixed SQL
- * ------------------------------------------------------------------------
- */
-
-#define MAX_STATEMENT_ARGS 11
-
-/* A statement of ours: prepared at its first use, run as the owner. */
-typedef struct FixedStatement
-{
-	const char *sql;
-	int nargs;
-	Oid argtypes[MAX_STATEMENT_ARGS];
-	SPIPlanPtr plan;
-} FixedStatement;
-
-/*
- * Run a statement; its result is in SPI_tuptable until finish_statement().
- * Returns the number of rows.
- */
-static uint64
-run_statement(FixedStatement *statement, Datum *values, const char *nulls,
-			  OwnerScope *scope)
-{
-	int result;
-
-	cmdsched_owner_enter(scope);
-	SPI_connect();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (statement->plan == NULL)
-	{
-		SPIPlanPtr plan =
-			SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
-
-		if (plan == NULL || SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not prepare \"%s\"", statement->sql);
-		statement->plan = plan;
-	}
-	result = SPI_execute_plan(statement->plan, values, nulls, false, 0);
-	if (result < 0)
-		elog(ERROR,
-			 "could not run \"%s\": %s",
-			 statement->sql,
-			 SPI_result_code_string(result));
-	PopActiveSnapshot();
-	return SPI_processed;
-}
-
-static Datum
-statement_result(uint64 row, int column, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row],
-						 SPI_tuptable->tupdesc,
-						 column,
-						 isnull);
-}
-
-static void
-finish_statement(const OwnerScope *scope)
-{
-	SPI_finish();
-	cmdsched_owner_leave(scope);
-}
 
 /* ------------------------------------------------------------------------
  * Inserting
@@ -147,6 +83,7 @@ fill_row(TupleTableSlot *slot, const Command *command, TimestampTz now)
 		ObjectIdGetDatum(command->scheduled_by);
 	values[Anum_command_attempts - 1] = Int16GetDatum(0);
 	values[Anum_command_conflicts - 1] = Int16GetDatum(0);
+	values[Anum_command_depth - 1] = Int16GetDatum(command->depth);
 	values[Anum_command_last_error - 1] = (Datum) 0;
 	slot->tts_isnull[Anum_command_last_error - 1] = true;
 	values[Anum_command_scheduled_by_name - 1] = NameGetDatum(&name);
@@ -270,14 +207,14 @@ cmdsched_command_insert_new(const Command *command, TimestampTz now)
 #define INSERT_COMMAND \
 	"INSERT INTO cmdsched.scheduled_commands AS c (schedule_id, " \
 	"command_type, command_module, command_data, execute_at, created_at, " \
-	"metadata, scheduled_by, scheduled_by_name, due_at) " \
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) " \
+	"metadata, scheduled_by, scheduled_by_name, due_at, depth) " \
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) " \
 	"ON CONFLICT (schedule_id, scheduled_by) "
 #define INSERT_ARGS \
-	10, \
+	11, \
 	{ \
 		TEXTOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
-			JSONBOID, OIDOID, NAMEOID, TIMESTAMPTZOID \
+			JSONBOID, OIDOID, NAMEOID, TIMESTAMPTZOID, INT2OID \
 	}
 
 /*
@@ -298,11 +235,11 @@ cmdsched_command_insert(const Command *command, TimestampTz now,
 		 "execute_at = EXCLUDED.execute_at, status = 'pending', "
 		 "created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, "
 		 "attempts = 0, last_error = NULL, due_at = EXCLUDED.due_at, "
-		 "conflicts = 0",
+		 "conflicts = 0, depth = EXCLUDED.depth",
 		 INSERT_ARGS};
 	NameData name;
-	char nulls[] = "          ";
-	Datum values[10];
+	char nulls[] = "           ";
+	Datum values[11];
 	OwnerScope scope;
 	uint64 nrows;
 
@@ -319,13 +256,15 @@ cmdsched_command_insert(const Command *command, TimestampTz now,
 	values[7] = ObjectIdGetDatum(command->scheduled_by);
 	values[8] = NameGetDatum(&name);
 	values[9] = TimestampTzGetDatum(command->due_at);
+	values[10] = Int16GetDatum(command->depth);
 
 	nrows =
-		run_statement(on_conflict == ON_CONFLICT_REPLACE ? &replace : &keep,
-					  values,
-					  nulls,
-					  &scope);
-	finish_statement(&scope);
+		cmdsched_statement_run(on_conflict == ON_CONFLICT_REPLACE ? &replace
+																  : &keep,
+							   values,
+							   nulls,
+							   &scope);
+	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }
 
@@ -445,6 +384,7 @@ read_columns(Command *command, const Datum *values, const bool *isnull)
 		NameStr(*DatumGetName(values[Anum_command_scheduled_by_name - 1]));
 	command->attempts = DatumGetInt16(values[Anum_command_attempts - 1]);
 	command->conflicts = DatumGetInt16(values[Anum_command_conflicts - 1]);
+	command->depth = DatumGetInt16(values[Anum_command_depth - 1]);
 }
 
 /* The next pending command, due or not; false at the end. */
@@ -667,8 +607,8 @@ cmdsched_command_settle(const CommandKey *key, int expected_attempts,
 		nulls[7] = 'n';
 	values[8] = Int16GetDatum(settlement->conflicts);
 
-	nrows = run_statement(&statement, values, nulls, &scope);
-	finish_statement(&scope);
+	nrows = cmdsched_statement_run(&statement, values, nulls, &scope);
+	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }
 
@@ -696,18 +636,21 @@ cmdsched_command_find(text *schedule_id, Oid caller, CommandKey *key,
 
 	values[0] = PointerGetDatum(schedule_id);
 	values[1] = ObjectIdGetDatum(caller);
-	nrows = run_statement(&statement, values, NULL, &scope);
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	if (nrows > 0)
 	{
 		MemoryContext spi_context = MemoryContextSwitchTo(caller_context);
 
 		key->schedule_id = schedule_id;
-		key->scheduled_by = DatumGetObjectId(statement_result(0, 1, &isnull));
-		*command_type = DatumGetTextPCopy(statement_result(0, 2, &isnull));
-		*command_module = DatumGetTextPCopy(statement_result(0, 3, &isnull));
+		key->scheduled_by =
+			DatumGetObjectId(cmdsched_statement_result(0, 1, &isnull));
+		*command_type =
+			DatumGetTextPCopy(cmdsched_statement_result(0, 2, &isnull));
+		*command_module =
+			DatumGetTextPCopy(cmdsched_statement_result(0, 3, &isnull));
 		MemoryContextSwitchTo(spi_context);
 	}
-	finish_statement(&scope);
+	cmdsched_statement_finish(&scope);
 
 	if (nrows > 1 && key->scheduled_by != caller)
 		ereport(ERROR,
@@ -718,6 +661,28 @@ cmdsched_command_find(text *schedule_id, Oid caller, CommandKey *key,
 						  "it."),
 				errhint("Use SET ROLE to become the role that is meant."));
 	return nrows > 0;
+}
+
+/* How many commands has a role waiting?  Counts no further than limit. */
+int64
+cmdsched_command_count(Oid role, int64 limit)
+{
+	static FixedStatement statement =
+		{"SELECT count(*) FROM (SELECT FROM cmdsched.scheduled_commands "
+		 "WHERE scheduled_by = $1 LIMIT $2) AS c",
+		 2,
+		 {OIDOID, INT8OID}};
+	Datum values[2];
+	OwnerScope scope;
+	int64 count;
+	bool isnull;
+
+	values[0] = ObjectIdGetDatum(role);
+	values[1] = Int64GetDatum(limit);
+	cmdsched_statement_run(&statement, values, NULL, &scope);
+	count = DatumGetInt64(cmdsched_statement_result(0, 1, &isnull));
+	cmdsched_statement_finish(&scope);
+	return count;
 }
 
 /* Remove a command, whatever its status; waits for a running attempt. */
@@ -736,10 +701,11 @@ cmdsched_command_delete(const CommandKey *key, TimestampTz *due_at)
 
 	values[0] = PointerGetDatum(key->schedule_id);
 	values[1] = ObjectIdGetDatum(key->scheduled_by);
-	nrows = run_statement(&statement, values, NULL, &scope);
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	if (nrows > 0)
-		*due_at = DatumGetTimestampTz(statement_result(0, 1, &isnull));
-	finish_statement(&scope);
+		*due_at =
+			DatumGetTimestampTz(cmdsched_statement_result(0, 1, &isnull));
+	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }
 
@@ -760,8 +726,8 @@ cmdsched_command_delete_unchanged(const CommandKey *key,
 	values[0] = PointerGetDatum(key->schedule_id);
 	values[1] = ObjectIdGetDatum(key->scheduled_by);
 	values[2] = TimestampTzGetDatum(execute_at);
-	nrows = run_statement(&statement, values, NULL, &scope);
-	finish_statement(&scope);
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
+	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }
 
@@ -795,10 +761,11 @@ cmdsched_command_reschedule(const CommandKey *key, TimestampTz execute_at,
 	values[1] = ObjectIdGetDatum(key->scheduled_by);
 	values[2] = TimestampTzGetDatum(execute_at);
 	values[3] = TimestampTzGetDatum(now);
-	nrows = run_statement(&statement, values, NULL, &scope);
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	if (nrows > 0)
-		*due_at = DatumGetTimestampTz(statement_result(0, 1, &isnull));
-	finish_statement(&scope);
+		*due_at =
+			DatumGetTimestampTz(cmdsched_statement_result(0, 1, &isnull));
+	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }
 
@@ -820,8 +787,8 @@ cmdsched_command_retry(const CommandKey *key, TimestampTz now)
 	values[0] = PointerGetDatum(key->schedule_id);
 	values[1] = ObjectIdGetDatum(key->scheduled_by);
 	values[2] = TimestampTzGetDatum(now);
-	nrows = run_statement(&statement, values, NULL, &scope);
-	finish_statement(&scope);
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
+	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }
 
@@ -904,17 +871,19 @@ cmdsched_command_release(text *command_type, text *command_module,
 	values[0] = PointerGetDatum(command_type);
 	values[1] = PointerGetDatum(command_module);
 	values[2] = TimestampTzGetDatum(now);
-	nrows = run_statement(&statement, values, NULL, &scope);
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	for (uint64 row = 0; row < nrows; row++)
 	{
 		bool isnull;
-		Oid role = DatumGetObjectId(statement_result(row, 1, &isnull));
+		Oid role =
+			DatumGetObjectId(cmdsched_statement_result(row, 1, &isnull));
 
 		callback(role,
-				 DatumGetTimestampTz(statement_result(row, 2, &isnull)),
+				 DatumGetTimestampTz(
+					 cmdsched_statement_result(row, 2, &isnull)),
 				 arg);
 	}
-	finish_statement(&scope);
+	cmdsched_statement_finish(&scope);
 }
 
 /* Hold all that a role has pending, because it cannot run anything. */
@@ -935,8 +904,8 @@ cmdsched_command_hold_role(Oid role, const CommandError *error,
 
 	values[0] = ObjectIdGetDatum(role);
 	values[1] = error_as_jsonb(error, now);
-	run_statement(&statement, values, NULL, &scope);
-	finish_statement(&scope);
+	cmdsched_statement_run(&statement, values, NULL, &scope);
+	cmdsched_statement_finish(&scope);
 }
 
 /*
@@ -984,6 +953,19 @@ cmdsched_command_sweep(RoleDueCallback callback, void *arg)
 	table_close(commands, NoLock);
 }
 
+bool
+cmdsched_command_none_exist(void)
+{
+	static FixedStatement statement =
+		{"SELECT 1 FROM cmdsched.scheduled_commands LIMIT 1", 0};
+	OwnerScope scope;
+	uint64 nrows;
+
+	nrows = cmdsched_statement_run(&statement, NULL, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+	return nrows == 0;
+}
+
 /*
  * Are there prepared transactions in this database?  What they schedule
  * appears when another session commits them, and nothing tells us.
@@ -1000,7 +982,7 @@ cmdsched_command_prepared_exist(void)
 
 	if (max_prepared_xacts == 0)
 		return false;
-	nrows = run_statement(&statement, NULL, NULL, &scope);
-	finish_statement(&scope);
+	nrows = cmdsched_statement_run(&statement, NULL, NULL, &scope);
+	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }

@@ -75,6 +75,7 @@ extern bool cmdsched_command_settle(const CommandKey *key,
 extern bool cmdsched_command_find(text *schedule_id, Oid caller,
 								  CommandKey *key, text **command_type,
 								  text **command_module);
+extern int64 cmdsched_command_count(Oid role, int64 limit);
 extern bool cmdsched_command_delete(const CommandKey *key,
 									TimestampTz *due_at);
 extern bool cmdsched_command_delete_unchanged(const CommandKey *key,
@@ -97,6 +98,7 @@ extern void cmdsched_command_release(text *command_type, text *command_module,
 extern void cmdsched_command_hold_role(Oid role, const CommandError *error,
 									   TimestampTz now);
 extern void cmdsched_command_sweep(RoleDueCallback callback, void *arg);
+extern bool cmdsched_command_none_exist(void);
 extern bool cmdsched_command_prepared_exist(void);
 
 #endif

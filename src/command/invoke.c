@@ -180,9 +180,7 @@ call_function(Handler *handler, const Command *command, CommandScan *scan)
 								: command->command_data;
 	fcinfo->args[0].isnull = false;
 	if (handler->form == HANDLER_TAKES_DATA_METADATA)
-		set_metadata_argument(&fcinfo->args[1],
-							  command,
-							  call->fn_strict);
+		set_metadata_argument(&fcinfo->args[1], command, call->fn_strict);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	(void) FunctionCallInvoke(fcinfo);

@@ -27,10 +27,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "command/clock.h"
 #include "command/command_store.h"
 #include "command/handler_store.h"
 #include "settings.h"
 #include "worker/dispatch.h"
+#include "worker/journal.h"
 #include "worker/shared_state.h"
 #include "worker/wakeup.h"
 
@@ -41,6 +43,9 @@
 #define MAX_STEPS 16
 
 #define MAX_GROUP_SIZE 10000
+
+/* More attempts than that, in one move of the clock, are an endless loop. */
+#define MAX_ATTEMPTS_OF_A_MOVE 100000
 
 /* One group, while it runs. */
 typedef struct CommandGroup
@@ -98,6 +103,9 @@ log_settlement(const AttemptRecord *record, const Settlement *settlement)
 				   record->type_name,
 				   settlement->status,
 				   unpack_sql_state(settlement->error->sqlerrcode)),
+			cmdsched_log_error_messages
+				? errdetail_internal("%s", settlement->error->message)
+				: 0,
 			errhint("See last_error in cmdsched.scheduled_commands."));
 }
 
@@ -174,32 +182,43 @@ cmdsched_dispatch_record(const AttemptRecord *record, const Outcome *outcome,
 	return true;
 }
 
-/* Set a command aside that cannot run; error NULL: merely not now. */
+/*
+ * Set a command aside that cannot run; error NULL: merely not now.  False
+ * where somebody else has taken it meanwhile.
+ */
+bool
+cmdsched_dispatch_hold(const AttemptRecord *record, const CommandError *error,
+					   TimestampTz now)
+{
+	Settlement settlement = {
+		.status = error != NULL ? "held" : "pending",
+		.attempts = record->attempts,
+		.conflicts = record->conflicts,
+		.execute_at = record->execute_at,
+		.due_at = DUE_NEVER,
+		.error = error,
+	};
+
+	if (!cmdsched_command_settle(&record->key,
+								 record->attempts,
+								 &settlement,
+								 now))
+		return false;
+	/* If this is rolled back, it is due as before, and no sooner than that. */
+	cmdsched_wakeup_note(record->key.scheduled_by, record->execute_at);
+	if (error != NULL)
+		log_settlement(record, &settlement);
+	return true;
+}
+
 static void
 set_aside(Dispatch *dispatch, const Command *command,
 		  const CommandError *error, const Handler *handler)
 {
-	Settlement settlement = {
-		.status = error != NULL ? "held" : "pending",
-		.attempts = command->attempts,
-		.conflicts = command->conflicts,
-		.execute_at = command->execute_at,
-		.due_at = DUE_NEVER,
-		.error = error,
-	};
 	AttemptRecord record;
 
 	cmdsched_attempt_remember(&record, command, handler);
-	if (cmdsched_command_settle(&record.key,
-								command->attempts,
-								&settlement,
-								dispatch->now))
-	{
-		/* If this is rolled back, it is due as before. */
-		cmdsched_wakeup_note(dispatch->role, command->due_at);
-		if (error != NULL)
-			log_settlement(&record, &settlement);
-	}
+	(void) cmdsched_dispatch_hold(&record, error, dispatch->now);
 }
 
 /* ------------------------------------------------------------------------
@@ -309,6 +328,32 @@ ends_batch(CommandGroup *group, const Handler *handler)
 	dispatch->end = DISPATCH_FULL;
 	group->ended = true;
 	return true;
+}
+
+/*
+ * It may crash the server.  The executor runs it again on its own, after
+ * what this batch has done is committed.
+ */
+static void
+leave_to_trial(CommandGroup *group, const Command *command,
+			   const Handler *handler)
+{
+	Dispatch *dispatch = group->dispatch;
+
+	cmdsched_attempt_remember(&dispatch->last, command, handler);
+	dispatch->last.running = false;
+	dispatch->end = group->attempts + dispatch->attempts == 0
+						? DISPATCH_SUSPECT
+						: DISPATCH_FULL;
+	group->ended = true;
+}
+
+static bool
+is_suspect(const Dispatch *dispatch, const Command *command)
+{
+	return dispatch->executor_slot != NO_SLOT && !dispatch->on_trial &&
+		   cmdsched_journal_suspects(command) &&
+		   !cmdsched_executor_others_run(dispatch->executor_slot, command);
 }
 
 /*
@@ -430,7 +475,12 @@ claim(Dispatch *dispatch, CommandScan *scan, const Command *command)
 	else if (cmdsched_executor_others_run(dispatch->executor_slot, command))
 		return CLAIM_LOCKED;
 	else
+	{
 		cmdsched_executor_show_command(dispatch->executor_slot, command);
+		cmdsched_journal_show(dispatch->executor_slot,
+							  command,
+							  dispatch->alone);
+	}
 	return cmdsched_command_claim(scan);
 }
 
@@ -446,6 +496,11 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 		return true;
 	if (ends_batch(group, handler))
 		return false;
+	if (is_suspect(dispatch, command))
+	{
+		leave_to_trial(group, command, handler);
+		return false;
+	}
 	if (handler->is_procedure && dispatch->host == INVOKE_IN_EXECUTOR)
 		return !leave_to_executor(group, command, handler);
 	switch (claim(dispatch, scan, command))
@@ -652,4 +707,45 @@ cmdsched_dispatch_by_hand(Oid role, int max_commands, TimestampTz now)
 
 	cmdsched_dispatch(&dispatch);
 	return dispatch.succeeded;
+}
+
+/*
+ * Move the clock until then, and run on the way what falls due, each command
+ * at its own instant; returns how many attempts were made.
+ */
+int
+cmdsched_dispatch_until(Oid role, TimestampTz until)
+{
+	int attempts = 0;
+	Dispatch dispatch = {
+		.role = role,
+		.host = INVOKE_IN_SESSION,
+		.executor_slot = NO_SLOT,
+		.from = {.due_at = DT_NOBEGIN},
+		.now = cmdsched_clock_now(),
+		.stop_at = DT_NOEND,
+		.group_size = cmdsched_batch_size,
+	};
+
+	while (dispatch.now <= until)
+	{
+		cmdsched_clock_move(dispatch.now);
+		dispatch.max_commands = MAX_ATTEMPTS_OF_A_MOVE - attempts;
+		cmdsched_dispatch(&dispatch);
+		attempts += dispatch.attempts;
+		if (attempts >= MAX_ATTEMPTS_OF_A_MOVE)
+			ereport(ERROR,
+					errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					errmsg("more than %d attempts fall due on the way",
+						   MAX_ATTEMPTS_OF_A_MOVE),
+					errhint("Advance the clock in smaller steps, unless a "
+							"handler schedules its own command type without "
+							"end."));
+		/* What ran may have scheduled more; only an idle look is complete. */
+		dispatch.from.due_at = dispatch.now;
+		if (dispatch.attempts == 0)
+			dispatch.now = dispatch.next_due;
+	}
+	cmdsched_clock_move(until);
+	return attempts;
 }

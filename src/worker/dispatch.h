@@ -34,6 +34,7 @@ typedef enum DispatchEnd
 	DISPATCH_FULL,		/* as many, or as long, as allowed */
 	DISPATCH_CROWDED,	/* another executor does it, better alone */
 	DISPATCH_PROCEDURE, /* the next one needs transactions of its own */
+	DISPATCH_SUSPECT,	/* the next one was running when the server crashed */
 } DispatchEnd;
 
 typedef struct Dispatch
@@ -48,6 +49,8 @@ typedef struct Dispatch
 	int max_commands;	 /* 0 = all */
 	int group_size;		 /* commands to a subtransaction; is adapted */
 	bool look_twice;	 /* do not set aside yet: see suspect_due */
+	bool on_trial;		 /* a suspect may run: see journal.c */
+	bool alone;			 /* and nothing else does */
 	void (*before_attempt)(void);
 
 	/* What was done */
@@ -67,8 +70,11 @@ typedef struct Dispatch
 extern void cmdsched_dispatch(Dispatch *dispatch);
 extern bool cmdsched_dispatch_record(const AttemptRecord *record,
 									 const Outcome *outcome, TimestampTz now);
+extern bool cmdsched_dispatch_hold(const AttemptRecord *record,
+								   const CommandError *error, TimestampTz now);
 extern int cmdsched_dispatch_by_hand(Oid role, int max_commands,
 									 TimestampTz now);
+extern int cmdsched_dispatch_until(Oid role, TimestampTz until);
 extern void cmdsched_attempt_remember(AttemptRecord *record,
 									  const Command *command,
 									  const Handler *handler);

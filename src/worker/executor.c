@@ -22,8 +22,10 @@
 #include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -32,10 +34,12 @@
 #include "utils/timestamp.h"
 
 #include "command/extension.h"
+#include "command/home.h"
 #include "command/invoke.h"
 #include "compat.h"
 #include "settings.h"
 #include "worker/dispatch.h"
+#include "worker/journal.h"
 #include "worker/shared_state.h"
 #include "worker/wakeup.h"
 #include "worker/worker.h"
@@ -59,6 +63,12 @@
 /* How often to look whether somebody waits for the database. */
 #define DATABASE_CHECK_US (1 * USECS_PER_SEC)
 
+/* How often a long batch looks whether there is still a server around it. */
+#define ALIVE_CHECK_MS 1000
+
+/* How often to look whether a trial is over, or may begin. */
+#define TRIAL_WAIT_US (5 * 1000L)
+
 /* After an error that was not a handler's. */
 #define TROUBLE_WAIT_US (1 * USECS_PER_SEC)
 
@@ -78,6 +88,8 @@ typedef struct Executor
 	bool look_twice;		   /* step over such ones once more */
 	int group_size;
 	int solo_commands; /* so many are to have a transaction each */
+	bool on_trial;	   /* running a suspect: see journal.c */
+	bool alone;		   /* and nothing else runs */
 	Dispatch dispatch;
 	bool busy;
 	TimestampTz busy_since;
@@ -90,6 +102,7 @@ typedef struct Executor
 static Executor me;
 static TimeoutId help_timeout;
 static volatile sig_atomic_t told_to_end = false;
+static volatile sig_atomic_t asked_in_batch = false;
 
 /* ------------------------------------------------------------------------
  * Coming and going
@@ -145,6 +158,9 @@ leave(int code, Datum arg)
 	if (me.in_batch)
 		cmdsched_role_put_back(me.role_slot, &me.take);
 	go_back();
+	cmdsched_journal_clear(me.slot);
+	cmdsched_trial_leave_batch(me.slot);
+	cmdsched_trial_close(me.slot);
 	cmdsched_executor_detach(me.slot);
 }
 
@@ -158,10 +174,32 @@ give_up(int code, Datum arg)
 	cmdsched_executor_detach(me.slot);
 }
 
+/* Another process crashed: what this one runs has nothing to do with it. */
 static void
-ask_for_help(void)
+note_sigquit(SIGNAL_ARGS)
 {
-	cmdsched_executor_ask_for_help(me.slot);
+	cmdsched_journal_note_quit(me.slot);
+	SignalHandlerForCrashExit(postgres_signal_arg);
+}
+
+/*
+ * After HELP_AFTER_MS in one batch, and then every second.  No new server
+ * can start while a process of the old one lives.
+ */
+static void
+look_after_batch(void)
+{
+	if (!asked_in_batch)
+		cmdsched_executor_ask_for_help(me.slot);
+	asked_in_batch = true;
+	if (PostmasterIsAlive())
+		return;
+	/* It did not react to that, a second ago. */
+	if (told_to_end)
+		_exit(1);
+	told_to_end = true;
+	InterruptPending = true;
+	ProcDiePending = true;
 }
 
 static void
@@ -184,8 +222,13 @@ connect_as_role(void)
 static void
 watch_over_batch(void)
 {
-	if (!get_timeout_active(help_timeout))
-		enable_timeout_after(help_timeout, HELP_AFTER_MS);
+	if (get_timeout_active(help_timeout))
+		return;
+	asked_in_batch = false;
+	enable_timeout_every(help_timeout,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 HELP_AFTER_MS),
+						 ALIVE_CHECK_MS);
 }
 
 static bool
@@ -211,23 +254,26 @@ begin_transaction(void)
 	StartTransactionCommand();
 }
 
-/* False where the extension is gone. */
+/* False where the extension is gone, or the database only a copy. */
 static bool
 run_batch(void)
 {
 	Dispatch *dispatch = &me.dispatch;
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 
-	if (cmdsched_extension_find() == NULL)
+	if (cmdsched_extension_find() == NULL || !cmdsched_home_is_here())
 		return false;
 	dispatch->role = me.role;
 	dispatch->host = INVOKE_IN_EXECUTOR;
 	dispatch->executor_slot = me.slot;
 	dispatch->from = me.take.from;
 	dispatch->look_twice = me.look_twice;
+	dispatch->on_trial = me.on_trial;
+	dispatch->alone = me.alone;
 	dispatch->now = now;
 	dispatch->stop_at = TimestampTzPlusMilliseconds(now, cmdsched_batch_time);
-	dispatch->max_commands = me.solo_commands > 0 ? 1 : cmdsched_batch_size;
+	dispatch->max_commands =
+		me.solo_commands > 0 || me.on_trial ? 1 : cmdsched_batch_size;
 	dispatch->group_size = Min(me.group_size, dispatch->max_commands);
 	dispatch->before_attempt = watch_over_batch;
 	cmdsched_dispatch(dispatch);
@@ -329,6 +375,7 @@ run_batch_transaction(void)
 		begin_transaction();
 		extension_exists = run_batch();
 		committing = true;
+		cmdsched_journal_show_commit(me.slot, me.dispatch.attempts);
 		CommitTransactionCommand();
 		committing = false;
 		/* Others may have stepped over what this batch gave up again. */
@@ -346,6 +393,7 @@ run_batch_transaction(void)
 	PG_END_TRY();
 	if (me.dispatch.end != DISPATCH_PROCEDURE)
 		cmdsched_executor_show_command(me.slot, NULL);
+	cmdsched_journal_clear(me.slot);
 	cmdsched_executor_count_commands(me.slot, me.dispatch.attempts);
 	return extension_exists;
 }
@@ -415,6 +463,7 @@ call_procedure(MemoryContext context)
 										 command.command_module);
 		me.dispatch.last.running = true;
 		cmdsched_executor_show_command(me.slot, &command);
+		cmdsched_journal_show(me.slot, &command, me.alone);
 		cmdsched_invoke_procedure(&handler, &command, row);
 		me.dispatch.last.running = false;
 		(void) cmdsched_command_delete_unchanged(&me.dispatch.last.key,
@@ -448,7 +497,7 @@ run_procedure(void)
 												  "cmdsched procedure",
 												  ALLOCSET_DEFAULT_SIZES);
 
-	enable_timeout_after(help_timeout, HELP_AFTER_MS);
+	watch_over_batch();
 	PG_TRY();
 	{
 		call_procedure(context);
@@ -461,9 +510,87 @@ run_procedure(void)
 	disable_timeout(help_timeout, false);
 	cmdsched_command_unlock(&me.dispatch.last.key);
 	cmdsched_executor_show_command(me.slot, NULL);
+	cmdsched_journal_clear(me.slot);
 	cmdsched_executor_count_commands(me.slot, 1);
 	cmdsched_invoke_clean_session();
 	MemoryContextDelete(context);
+}
+
+/* ------------------------------------------------------------------------
+ * Suspects: what was running when the server crashed
+ * ------------------------------------------------------------------------
+ */
+
+static void
+hold_convict(void)
+{
+	static const CommandError crashed = {
+		.sqlerrcode = ERRCODE_CRASH_SHUTDOWN,
+		.message = "handler crashed the server",
+		.detail = "It was the only command that ran. Repair the handler, then "
+				  "use cmdsched.retry().",
+	};
+
+	begin_transaction();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	(void) cmdsched_dispatch_hold(&me.dispatch.last,
+								  &crashed,
+								  GetCurrentTimestamp());
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
+ * Wait until nothing else runs.  It will not be alone if somebody takes very
+ * long.  False where this process is to leave.
+ */
+static bool
+wait_for_trial(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz give_up_at = now + CMDSCHED_TRIAL_US;
+	bool opened = false;
+
+	while (!must_leave(now))
+	{
+		opened = opened || cmdsched_trial_open(me.slot, now);
+		me.alone = opened && !cmdsched_trial_others_run(me.slot);
+		if (me.alone || now >= give_up_at)
+			return true;
+		cmdsched_worker_wait(now + TRIAL_WAIT_US);
+		(void) cmdsched_worker_handle_interrupts();
+		now = GetCurrentTimestamp();
+	}
+	return false;
+}
+
+static void
+run_suspect(void)
+{
+	text *schedule_id =
+		(text *) MemoryContextAlloc(TopMemoryContext,
+									VARSIZE(me.dispatch.last.key.schedule_id));
+
+	memcpy(schedule_id,
+		   me.dispatch.last.key.schedule_id,
+		   VARSIZE(me.dispatch.last.key.schedule_id));
+	cmdsched_trial_leave_batch(me.slot);
+	if (cmdsched_journal_convicts(me.role, schedule_id))
+	{
+		hold_convict();
+		cmdsched_journal_close_case(me.role, schedule_id);
+	}
+	else if (wait_for_trial())
+	{
+		me.on_trial = true;
+		(void) run_batch_transaction();
+		if (me.dispatch.end == DISPATCH_PROCEDURE)
+			run_procedure();
+		cmdsched_journal_close_case(me.role, schedule_id);
+	}
+	me.on_trial = me.alone = false;
+	cmdsched_trial_close(me.slot);
+	pfree(schedule_id);
 }
 
 /* ------------------------------------------------------------------------
@@ -505,6 +632,9 @@ go_on(TimestampTz now)
 	become_busy(now);
 	if (dispatch->end == DISPATCH_PROCEDURE)
 		run_procedure();
+	else if (dispatch->end == DISPATCH_SUSPECT)
+		run_suspect();
+	cmdsched_trial_leave_batch(me.slot);
 	/* Quick commands are better left to one: others would only collide. */
 	if (now - me.help_asked > HELP_AFTER_US &&
 		now - dispatch->now > dispatch->attempts * CMDSCHED_QUICK_COMMAND_US)
@@ -563,12 +693,25 @@ something_may_be_due(TimestampTz now)
 		   (me.skipped_due != DUE_NEVER && now >= me.skipped_until);
 }
 
+/* Somebody's suspect runs.  False where this place is wanted meanwhile. */
+static bool
+wait_for_verdict(void)
+{
+	me.look = true;
+	if (cmdsched_database_take_wanted_place(me.database_slot, true))
+		return false;
+	cmdsched_worker_wait(GetCurrentTimestamp() + TRIAL_WAIT_US);
+	return true;
+}
+
 /* Look, and run what is due.  False when it is time to leave. */
 static bool
 run_due_commands(void)
 {
 	TimestampTz now;
 
+	if (!cmdsched_trial_enter_batch(me.slot, GetCurrentTimestamp()))
+		return wait_for_verdict();
 	me.look = false;
 	if (!run_batch_transaction())
 		return false;
@@ -579,9 +722,11 @@ run_due_commands(void)
 	switch (me.dispatch.end)
 	{
 		case DISPATCH_CROWDED:
+			cmdsched_trial_leave_batch(me.slot);
 			stand_back(now);
 			return true;
 		case DISPATCH_DRY:
+			cmdsched_trial_leave_batch(me.slot);
 			/* While it was busy nobody woke it: look once more, listening. */
 			me.look = me.busy;
 			me.busy = false;
@@ -621,6 +766,7 @@ cmdsched_executor_main(Datum arg)
 	int64 place = DatumGetInt64(arg);
 
 	me.slot = CMDSCHED_PLACE_SLOT(place);
+	pqsignal(SIGQUIT, note_sigquit);
 	cmdsched_worker_setup(StatementCancelHandler, note_sigterm);
 	if (!cmdsched_shared_state_attach() ||
 		!cmdsched_executor_attach(me.slot, CMDSCHED_PLACE_RESERVATION(place)))
@@ -634,7 +780,7 @@ cmdsched_executor_main(Datum arg)
 	me.look_twice = true;
 	me.look = true;
 	me.database_checked = now;
-	help_timeout = RegisterTimeout(USER_TIMEOUT, ask_for_help);
+	help_timeout = RegisterTimeout(USER_TIMEOUT, look_after_batch);
 	run();
 	proc_exit(0);
 }

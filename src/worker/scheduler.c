@@ -33,6 +33,7 @@
 
 #include "command/command_store.h"
 #include "command/extension.h"
+#include "command/home.h"
 #include "command/invoke.h"
 #include "compat.h"
 #include "settings.h"
@@ -98,6 +99,7 @@ static bool full_logged = false;
 static TimestampTz next_sweep = 0;
 static TimestampTz last_sweep = 0;
 static bool listening = false;
+static bool at_home = true; /* else nothing runs until adopt() */
 static SchedulerState leave_as = SCHEDULER_UNKNOWN;
 
 static RoleMemory *
@@ -434,7 +436,7 @@ scheduler_pass(TimestampTz now)
 		if (cmdsched_role_watched_by_scheduler(slot))
 			cmdsched_role_watch(slot, DT_NOEND);
 	}
-	if (!cmdsched_enabled)
+	if (!cmdsched_enabled || !at_home)
 		return DT_NOEND;
 	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
 	{
@@ -548,6 +550,20 @@ poll_interval_us(void)
 	return cmdsched_poll_interval * (int64) USECS_PER_SEC;
 }
 
+/* Whoever adopts the commands of a copy asks for a sweep. */
+static void
+look_for_home(void)
+{
+	bool was_at_home = at_home;
+
+	at_home = cmdsched_home_is_here();
+	if (was_at_home && !at_home && !cmdsched_command_none_exist())
+		ereport(LOG,
+				errmsg("the commands of this database wait, since it is a "
+					   "copy"),
+				errhint("Use cmdsched.adopt() to let them run here."));
+}
+
 /* False where the extension is gone. */
 static bool
 sweep(TimestampTz now)
@@ -563,11 +579,16 @@ sweep(TimestampTz now)
 	exists = cmdsched_extension_find() != NULL;
 	cmdsched_executor_release_stale(MyDatabaseId, now - START_TIMEOUT_US);
 	if (exists)
+		look_for_home();
+	if (exists && at_home)
 	{
 		forget_idle_roles();
 		cmdsched_command_sweep(found_due, &obstructed);
 		foreach(cell, obstructed)
 			hold_role(lfirst_oid(cell), now);
+	}
+	if (exists)
+	{
 		prepared = cmdsched_command_prepared_exist();
 		if (cmdsched_listen && !listening)
 			Async_Listen("cmdsched");

@@ -43,11 +43,11 @@
 #include "storage/spin.h"
 
 #include "command/command_store.h"
+#include "worker/journal.h"
 #include "worker/shared_state.h"
 
 #define MAX_DATABASES 128
 #define MAX_ROLES 512
-#define MAX_EXECUTORS 64
 
 /* Stored where nobody need be woken: nothing is due before it. */
 #define WAKE_NEVER DT_NOBEGIN
@@ -116,7 +116,7 @@ typedef struct SharedState
 	TimestampTz launcher_since;
 	DatabaseSlot databases[MAX_DATABASES];
 	RoleSlot roles[MAX_ROLES];
-	ExecutorSlot executors[MAX_EXECUTORS];
+	ExecutorSlot executors[CMDSCHED_MAX_EXECUTORS];
 } SharedState;
 
 static SharedState *shared = NULL;
@@ -155,13 +155,14 @@ initialize(SharedState *state)
 		pg_atomic_init_u32(&role->nexecutors, 0);
 		SpinLockInit(&role->mark_lock);
 	}
-	for (int i = 0; i < MAX_EXECUTORS; i++)
+	for (int i = 0; i < CMDSCHED_MAX_EXECUTORS; i++)
 	{
 		pg_atomic_init_u32(&state->executors[i].leave, 0);
 		pg_atomic_init_u32(&state->executors[i].nudged, 0);
 		pg_atomic_init_u64(&state->executors[i].commands_run, 0);
 		SpinLockInit(&state->executors[i].id_lock);
 	}
+	cmdsched_journal_judge();
 }
 
 static void
@@ -885,12 +886,12 @@ cmdsched_executor_reserve(int role_slot, TimestampTz now, uint32 *reservation)
 	int slot;
 
 	LWLockAcquire(&shared->slots_lock, LW_EXCLUSIVE);
-	for (slot = 0; slot < MAX_EXECUTORS; slot++)
+	for (slot = 0; slot < CMDSCHED_MAX_EXECUTORS; slot++)
 	{
 		if (shared->executors[slot].state == EXECUTOR_FREE)
 			break;
 	}
-	if (slot == MAX_EXECUTORS)
+	if (slot == CMDSCHED_MAX_EXECUTORS)
 		slot = NO_SLOT;
 	else
 	{
@@ -929,7 +930,7 @@ void
 cmdsched_executor_release_stale(Oid database, TimestampTz before)
 {
 	LWLockAcquire(&shared->slots_lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_EXECUTORS; i++)
+	for (int i = 0; i < CMDSCHED_MAX_EXECUTORS; i++)
 	{
 		ExecutorSlot *entry = &shared->executors[i];
 
@@ -1014,7 +1015,7 @@ cmdsched_executor_set_state(int slot, ExecutorState state, TimestampTz now)
 int
 cmdsched_executor_next(Oid database, int slot)
 {
-	while (++slot < MAX_EXECUTORS)
+	while (++slot < CMDSCHED_MAX_EXECUTORS)
 	{
 		if (shared->executors[slot].state != EXECUTOR_FREE &&
 			shared->executors[slot].database == database)
@@ -1095,7 +1096,7 @@ cmdsched_executor_others_frontier(int slot, CommandPosition *frontier)
 	int role_slot = shared->executors[slot].role_slot;
 	bool raised = false;
 
-	for (int i = 0; i < MAX_EXECUTORS; i++)
+	for (int i = 0; i < CMDSCHED_MAX_EXECUTORS; i++)
 	{
 		ExecutorSlot *entry = &shared->executors[i];
 		CommandPosition position;
@@ -1127,7 +1128,7 @@ cmdsched_executor_others_run(int slot, const Command *command)
 
 	if (pg_atomic_read_u32(&shared->roles[role_slot].nexecutors) < 2)
 		return false;
-	for (int i = 0; i < MAX_EXECUTORS && !found; i++)
+	for (int i = 0; i < CMDSCHED_MAX_EXECUTORS && !found; i++)
 	{
 		ExecutorSlot *entry = &shared->executors[i];
 
@@ -1169,7 +1170,7 @@ cmdsched_executor_info(int slot, Oid database, WorkerInfo *info)
 {
 	ExecutorSlot *entry = &shared->executors[slot];
 
-	if (slot >= MAX_EXECUTORS || entry->state == EXECUTOR_FREE ||
+	if (slot >= CMDSCHED_MAX_EXECUTORS || entry->state == EXECUTOR_FREE ||
 		entry->database != database)
 		return false;
 	info->pid = entry->pid;

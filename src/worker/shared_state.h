@@ -21,6 +21,8 @@
 
 #define NO_SLOT (-1)
 
+#define CMDSCHED_MAX_EXECUTORS 64
+
 /* What a new executor is told: which slot, and which reservation of it. */
 #define CMDSCHED_PLACE(slot, reservation) \
 	((int64) (((uint64) (reservation) << 32) | (uint32) (slot)))

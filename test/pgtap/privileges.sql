@@ -29,7 +29,7 @@ SELECT is(count(*), 0::bigint, 'every function is in the schema cmdsched')
 SELECT is(count(*), 0::bigint, 'every relation is in the schema cmdsched')
   FROM relations WHERE relnamespace <> 'cmdsched'::regnamespace;
 SELECT set_eq('SELECT relname::text, relkind::text FROM relations',
-              $$VALUES ('scheduled_commands', 'r'), ('handlers', 'r'), ('workers', 'v')$$,
+              $$VALUES ('scheduled_commands', 'r'), ('handlers', 'r'), ('home', 'r'), ('workers', 'v')$$,
               'the tables and views');
 SELECT set_eq('SELECT signature FROM functions',
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
@@ -41,6 +41,8 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.schedule_on_change()',
                     'cmdsched.get_due_commands(integer)', 'cmdsched.delete_executed(text)', 'cmdsched.process_due_commands(integer)',
                     'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.trigger()', 'cmdsched.run_once()', 'cmdsched.list_workers()',
+                    'cmdsched.adopt()', 'cmdsched.now()', 'cmdsched.set_clock(timestamp with time zone)',
+                    'cmdsched.advance_clock(interval)', 'cmdsched.reset_clock()',
                     'cmdsched.current_command()', 'cmdsched.snooze(interval)', 'cmdsched.abandon(text)'],
               'the functions');
 
@@ -66,6 +68,11 @@ SELECT is(pg_get_function_arguments(f::regprocedure), a, 'the arguments of ' || 
     ('cmdsched.stop(interval)', 'timeout interval DEFAULT ''00:00:05''::interval'),
     ('cmdsched.trigger()', ''),
     ('cmdsched.run_once()', ''),
+    ('cmdsched.adopt()', ''),
+    ('cmdsched.now()', ''),
+    ('cmdsched.set_clock(timestamptz)', 'at timestamp with time zone'),
+    ('cmdsched.advance_clock(interval)', 'by interval'),
+    ('cmdsched.reset_clock()', ''),
     ('cmdsched.current_command()', ''),
     ('cmdsched.snooze(interval)', 'delay interval'),
     ('cmdsched.abandon(text)', 'reason text')) AS v (f, a);
@@ -87,6 +94,11 @@ SELECT is(pg_get_function_result(f::regprocedure), r, 'the result of ' || f)
     ('cmdsched.stop(interval)', 'boolean'),
     ('cmdsched.trigger()', 'void'),
     ('cmdsched.run_once()', 'integer'),
+    ('cmdsched.adopt()', 'bigint'),
+    ('cmdsched.now()', 'timestamp with time zone'),
+    ('cmdsched.set_clock(timestamptz)', 'void'),
+    ('cmdsched.advance_clock(interval)', 'integer'),
+    ('cmdsched.reset_clock()', 'void'),
     ('cmdsched.current_command()', 'cmdsched.scheduled_commands'),
     ('cmdsched.snooze(interval)', 'void'),
     ('cmdsched.abandon(text)', 'void')) AS v (f, r);
@@ -122,7 +134,7 @@ SELECT is(count(*), 0::bigint, 'nobody has a privilege on a column')
   FROM pg_attribute AS a JOIN relations AS r ON r.oid = a.attrelid WHERE a.attacl IS NOT NULL;
 SELECT set_eq(format($$SELECT signature FROM functions WHERE NOT has_function_privilege(%L, oid, 'EXECUTE')$$, 'regress_privileges'),
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
-                    'cmdsched.unregister_handler(text,text)', 'cmdsched.start()', 'cmdsched.stop(interval)'],
+                    'cmdsched.unregister_handler(text,text)', 'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.adopt()'],
               'only the functions of the administrator are closed');
 SELECT is(count(*), 0::bigint, 'no function runs as its owner') FROM functions WHERE prosecdef;
 SELECT is(count(*), 0::bigint, 'no function claims not to leak') FROM functions WHERE proleakproof;
@@ -149,13 +161,15 @@ SELECT throws_ok(s, '42501', NULL, s)
                     'SELECT cmdsched.register_handler(''x'', ''jsonb_typeof(jsonb)'')',
                     'SELECT cmdsched.unregister_handler(''x'')',
                     'SELECT cmdsched.start()',
+                    'SELECT cmdsched.adopt()',
                     'SELECT cmdsched.stop()']) AS s;
 SELECT lives_ok(s, s)
   FROM unnest(ARRAY['SELECT * FROM cmdsched.scheduled_commands', 'SELECT * FROM cmdsched.handlers', 'SELECT * FROM cmdsched.workers',
                     'SELECT * FROM cmdsched.get_due_commands()', 'SELECT cmdsched.get(''x'')', 'SELECT cmdsched.cancel(''x'')',
                     'SELECT cmdsched.reschedule(''x'', now())', 'SELECT cmdsched.retry(''x'')', 'SELECT cmdsched.delete_executed(''x'')',
                     'SELECT cmdsched.process_due_commands()', 'SELECT cmdsched.run_once()', 'SELECT cmdsched.trigger()',
-                    'SELECT cmdsched.current_command()']) AS s;
+                    'SELECT cmdsched.current_command()', 'SELECT cmdsched.now()', 'SELECT cmdsched.advance_clock(''1 hour'')',
+                    'SELECT cmdsched.reset_clock()', 'SELECT cmdsched.set_clock(now() + ''1 day'')', 'SELECT cmdsched.reset_clock()']) AS s;
 RESET ROLE;
 -- Settings are the administrator's: not one session's, nor one role's.
 SELECT is(count(*), 0::bigint, 'no setting can be changed in a session') FROM pg_settings WHERE name LIKE 'cmdsched.%' AND context IN ('user', 'backend');
@@ -181,7 +195,7 @@ SELECT is(string_agg(signature, ', '), NULL, 'every function is C, or has its se
 SELECT is(string_agg(signature, ', '), NULL, 'SQL functions are parsed at creation')
   FROM functions WHERE prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql') AND prosqlbody IS NULL;
 SELECT set_eq($$SELECT proname::text FROM functions WHERE provolatile <> 'v'$$, ARRAY['get'], 'only get() is not volatile');
-SELECT set_eq($$SELECT proname::text FROM functions WHERE proparallel = 's'$$, ARRAY['get', 'get_due_commands'], 'only plain reads are parallel safe');
+SELECT set_eq($$SELECT proname::text FROM functions WHERE proparallel = 's'$$, ARRAY['get'], 'only plain reads are parallel safe');
 SELECT set_eq($$SELECT proname::text FROM functions WHERE proisstrict$$, ARRAY['get'], 'only get() is strict: the others say what may not be null');
 SELECT is(string_agg(a.attrelid::regclass || '.' || a.attname, ', '), NULL, 'no column has a type that pg_upgrade or pg_restore stumbles over')
   FROM pg_attribute AS a JOIN relations AS r ON r.oid = a.attrelid JOIN pg_type AS t ON t.oid = a.atttypid

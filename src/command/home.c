@@ -1,0 +1,112 @@
+/*-------------------------------------------------------------------------
+ *
+ * home.c
+ *	  Do the commands of this database belong to it?
+ *
+ * A copy of a database must not run what the original runs too.  The table
+ * cmdsched.home has the oid of the database in which it was filled.  A dump
+ * leaves it out, and a copy by CREATE DATABASE ... TEMPLATE has another oid:
+ * in both, commands wait for adopt().  pg_upgrade keeps the table and the
+ * oid.
+ *
+ * The first schedule() in a database without any commands fills it, so that
+ * nobody who starts anew has to know of it.  Sessions that do so at the same
+ * time must not wait for one another: there may be several rows.
+ *
+ * IDENTIFICATION
+ *	  src/command/home.c
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "command/command_store.h"
+#include "command/extension.h"
+#include "command/home.h"
+#include "command/statement.h"
+
+/* The table of commands that was seen to belong here. */
+static Oid known_table = InvalidOid;
+
+/* The transaction that said so; it may yet be rolled back. */
+static TimestampTz moved_in_at = 0;
+
+/* Is this where the commands were scheduled? */
+bool
+cmdsched_home_is_here(void)
+{
+	static FixedStatement statement =
+		{"SELECT 1 FROM cmdsched.home WHERE database = $1", 1, {OIDOID}};
+	Oid table = cmdsched_extension_get()->commands;
+	Datum values[1] = {ObjectIdGetDatum(MyDatabaseId)};
+	OwnerScope scope;
+	bool found;
+
+	if (table == known_table)
+		return true;
+	found = cmdsched_statement_run(&statement, values, NULL, &scope) > 0;
+	cmdsched_statement_finish(&scope);
+	if (found && moved_in_at != GetCurrentTransactionStartTimestamp())
+		known_table = table;
+	return found;
+}
+
+static void
+move_in(void)
+{
+	static FixedStatement statement =
+		{"INSERT INTO cmdsched.home (database) VALUES ($1)", 1, {OIDOID}};
+	Datum values[1] = {ObjectIdGetDatum(MyDatabaseId)};
+	OwnerScope scope;
+
+	cmdsched_statement_run(&statement, values, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+	moved_in_at = GetCurrentTransactionStartTimestamp();
+}
+
+/* Before a command is written: is it the first one here? */
+HomeState
+cmdsched_home_settle(void)
+{
+	if (cmdsched_home_is_here())
+		return HOME_IS_HERE;
+	if (!cmdsched_command_none_exist())
+		return HOME_IS_ELSEWHERE;
+	move_in();
+	return HOME_IS_NEW;
+}
+
+/*
+ * Let the commands of another database run here, each as the role that has
+ * the name of the one that scheduled it.  Returns how many wait.
+ */
+int64
+cmdsched_home_adopt(void)
+{
+	static FixedStatement give =
+		{"UPDATE cmdsched.scheduled_commands AS c SET scheduled_by = r.oid "
+		 "FROM pg_roles AS r WHERE r.rolname = c.scheduled_by_name "
+		 "AND r.oid <> c.scheduled_by AND NOT EXISTS (SELECT "
+		 "FROM cmdsched.scheduled_commands AS o "
+		 "WHERE o.schedule_id = c.schedule_id AND o.scheduled_by = r.oid)",
+		 0};
+	static FixedStatement count =
+		{"SELECT count(*) FROM cmdsched.scheduled_commands "
+		 "WHERE status = 'pending'",
+		 0};
+	OwnerScope scope;
+	int64 npending;
+	bool isnull;
+
+	move_in();
+	cmdsched_statement_run(&give, NULL, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+	cmdsched_statement_run(&count, NULL, NULL, &scope);
+	npending = DatumGetInt64(cmdsched_statement_result(0, 1, &isnull));
+	cmdsched_statement_finish(&scope);
+	return npending;
+}
