@@ -39,6 +39,9 @@
 #include "worker/dispatch.h"
 #include "worker/wakeup.h"
 
+/* A shorter one would keep an executor busy with nothing else. */
+#define MIN_SNOOZE_US (10 * 1000L)
+
 PG_FUNCTION_INFO_V1(cmdsched_register_handler);
 PG_FUNCTION_INFO_V1(cmdsched_unregister_handler);
 PG_FUNCTION_INFO_V1(cmdsched_schedule);
@@ -405,12 +408,28 @@ check_depth(Command *command, TimestampTz now)
 						"counted. cmdsched.max_depth is the limit."));
 }
 
+static bool
+is_waiting(Oid role, text *schedule_id)
+{
+	CommandKey key;
+	text *command_type;
+	text *command_module;
+
+	return schedule_id != NULL &&
+		   cmdsched_command_find(schedule_id,
+								 role,
+								 &key,
+								 &command_type,
+								 &command_module) &&
+		   key.scheduled_by == role;
+}
+
 /*
  * Counting is slow, so how much is left decides how many commands go by until
  * the next count.
  */
 static void
-check_quota(Oid role)
+check_quota(Oid role, text *schedule_id)
 {
 	static Oid counted_role = InvalidOid;
 	static int quota = 0;
@@ -427,7 +446,8 @@ check_quota(Oid role)
 	counted_role = role;
 	quota = cmdsched_max_pending;
 	count = cmdsched_command_count(role, quota);
-	if (count >= quota)
+	/* What is waiting already does not become more by keep or replace. */
+	if (count >= quota && !is_waiting(role, schedule_id))
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				errmsg("role \"%s\" has %lld commands waiting, as many as it "
@@ -436,7 +456,7 @@ check_quota(Oid role)
 					   (long long) count),
 				errhint("Cancel some, or let a superuser raise "
 						"cmdsched.max_pending for the role."));
-	allowance = (quota - count) / 16;
+	allowance = Max(quota - count, 0) / 16;
 }
 
 /*
@@ -473,27 +493,28 @@ insert_under_own_id(const Command *command, TimestampTz now,
 						"schedule_id."));
 }
 
-/* Once a session: in a copy of a database nothing runs for now. */
-static void
-settle_or_warn(void)
+/* In a copy of a database nothing runs for now: says so once a session. */
+static bool
+is_at_home(void)
 {
 	static bool warned = false;
 
-	if (warned)
-		return;
 	switch (cmdsched_home_settle())
 	{
 		case HOME_IS_HERE:
-			return;
+			return true;
 		case HOME_IS_NEW:
 			cmdsched_wakeup_note_everything();
-			return;
+			return true;
 		case HOME_IS_ELSEWHERE:
-			warned = true;
+			break;
 	}
-	ereport(WARNING,
-			errmsg("this database is a copy, in which commands wait"),
-			errhint("Use cmdsched.adopt() to let them run here."));
+	if (!warned)
+		ereport(WARNING,
+				errmsg("this database is a copy, in which commands wait"),
+				errhint("Use cmdsched.adopt() to let them run here."));
+	warned = true;
+	return false;
 }
 
 /* Write the command down; returns its schedule_id. */
@@ -505,8 +526,8 @@ schedule_command(Command *command, OnConflict on_conflict)
 
 	check_handler(command);
 	check_role_may_log_in(role);
-	check_quota(role);
-	settle_or_warn();
+	check_quota(role, command->schedule_id);
+	(void) is_at_home();
 	command->scheduled_by = role;
 	command->scheduled_by_name = GetUserNameFromId(role, false);
 	command->due_at = Max(command->execute_at, now);
@@ -805,7 +826,8 @@ cmdsched_process_due_commands(PG_FUNCTION_ARGS)
 		if (max_commands == 0)
 			PG_RETURN_INT32(0);
 	}
-	PG_RETURN_INT32(cmdsched_dispatch_by_hand(role, max_commands, now));
+	PG_RETURN_INT32(
+		is_at_home() ? cmdsched_dispatch_by_hand(role, max_commands, now) : 0);
 }
 
 Datum
@@ -815,7 +837,8 @@ cmdsched_run_once(PG_FUNCTION_ARGS)
 	TimestampTz now = cmdsched_clock_now();
 
 	prevent_on_standby("cmdsched.run_once()");
-	PG_RETURN_INT32(cmdsched_dispatch_by_hand(role, 0, now));
+	PG_RETURN_INT32(is_at_home() ? cmdsched_dispatch_by_hand(role, 0, now)
+								 : 0);
 }
 
 /* ------------------------------------------------------------------------
@@ -823,10 +846,22 @@ cmdsched_run_once(PG_FUNCTION_ARGS)
  * ------------------------------------------------------------------------
  */
 
+/* A handler would wait for itself to end. */
+static void
+prevent_in_handler(const char *function_name)
+{
+	if (cmdsched_attempt_is_running())
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("%s cannot be called by a handler", function_name),
+				errhint("Call it in an ordinary session."));
+}
+
 Datum
 cmdsched_start(PG_FUNCTION_ARGS)
 {
 	prevent_on_standby("cmdsched.start()");
+	prevent_in_handler("cmdsched.start()");
 	PG_RETURN_BOOL(cmdsched_control_start());
 }
 
@@ -837,6 +872,7 @@ cmdsched_stop(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	int64 timeout_ms = (add_span(now, timeout) - now) / 1000;
 
+	prevent_in_handler("cmdsched.stop()");
 	PG_RETURN_BOOL(cmdsched_control_stop((int) Min(timeout_ms, INT_MAX)));
 }
 
@@ -917,12 +953,15 @@ Datum
 cmdsched_advance_clock(PG_FUNCTION_ARGS)
 {
 	Interval *by = get_span(fcinfo, 0, "by");
+	TimestampTz until;
 
 	prevent_on_standby("cmdsched.advance_clock()");
 	check_clock_may_move();
-	PG_RETURN_INT32(
-		cmdsched_dispatch_until(GetUserId(),
-								add_span(cmdsched_clock_now(), by)));
+	until = add_span(cmdsched_clock_now(), by);
+	if (is_at_home())
+		PG_RETURN_INT32(cmdsched_dispatch_until(GetUserId(), until));
+	cmdsched_clock_move(until);
+	PG_RETURN_INT32(0);
 }
 
 Datum
@@ -961,9 +1000,10 @@ Datum
 cmdsched_snooze(PG_FUNCTION_ARGS)
 {
 	Interval *delay = get_span(fcinfo, 0, "delay");
+	TimestampTz now = cmdsched_clock_now();
 
 	check_inside_handler("cmdsched.snooze()");
-	cmdsched_attempt_snooze(add_span(cmdsched_clock_now(), delay));
+	cmdsched_attempt_snooze(Max(add_span(now, delay), now + MIN_SNOOZE_US));
 }
 
 Datum

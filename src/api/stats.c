@@ -59,7 +59,7 @@ put_executor(ReturnSetInfo *rsinfo, const WorkerInfo *info)
 {
 	Datum values[WORKER_COLUMNS] = {0};
 	bool nulls[WORKER_COLUMNS] = {false};
-	NameData role;
+	NameData role = {0};
 	char *role_name = GetUserNameFromId(info->role, true);
 
 	values[0] = Int32GetDatum(info->pid);

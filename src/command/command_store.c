@@ -184,26 +184,6 @@ insert_row_by_executor(Relation commands, TupleTableSlot *slot)
 	cmdsched_owner_leave(&scope);
 }
 
-/* Write down a command whose schedule_id was just generated. */
-void
-cmdsched_command_insert_new(const Command *command, TimestampTz now)
-{
-	const ExtensionObjects *objects = cmdsched_extension_get();
-	Relation commands = table_open(objects->commands, RowExclusiveLock);
-	TupleTableSlot *slot =
-		MakeSingleTupleTableSlot(RelationGetDescr(commands), &TTSOpsVirtual);
-
-	fill_row(slot, command, now);
-	slot->tts_tableOid = RelationGetRelid(commands);
-	if (table_is_as_installed(commands, objects))
-		insert_row(commands, objects, slot);
-	else
-		insert_row_by_executor(commands, slot);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(commands, NoLock);
-	CommandCounterIncrement();
-}
-
 #define INSERT_COMMAND \
 	"INSERT INTO cmdsched.scheduled_commands AS c (schedule_id, " \
 	"command_type, command_module, command_data, execute_at, created_at, " \
@@ -266,6 +246,34 @@ cmdsched_command_insert(const Command *command, TimestampTz now,
 							   &scope);
 	cmdsched_statement_finish(&scope);
 	return nrows > 0;
+}
+
+/* Write down a command whose schedule_id was just generated. */
+void
+cmdsched_command_insert_new(const Command *command, TimestampTz now)
+{
+	const ExtensionObjects *objects = cmdsched_extension_get();
+	Relation commands = table_open(objects->commands, RowExclusiveLock);
+
+	/* A later script has more, and waits for a restart with its library. */
+	if (RelationGetNumberOfAttributes(commands) != Natts_command)
+		(void) cmdsched_command_insert(command, now, ON_CONFLICT_KEEP);
+	else
+	{
+		TupleTableSlot *slot =
+			MakeSingleTupleTableSlot(RelationGetDescr(commands),
+									 &TTSOpsVirtual);
+
+		fill_row(slot, command, now);
+		slot->tts_tableOid = RelationGetRelid(commands);
+		if (table_is_as_installed(commands, objects))
+			insert_row(commands, objects, slot);
+		else
+			insert_row_by_executor(commands, slot);
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	table_close(commands, NoLock);
+	CommandCounterIncrement();
 }
 
 /* ------------------------------------------------------------------------
@@ -482,8 +490,8 @@ cmdsched_command_copy(Command *command, Datum row)
 							   HeapTupleHeaderGetTypMod(header));
 	HeapTupleData tuple = {.t_data = header,
 						   .t_len = HeapTupleHeaderGetDatumLength(header)};
-	Datum values[Natts_command];
-	bool isnull[Natts_command];
+	Datum *values = palloc(descriptor->natts * sizeof(Datum));
+	bool *isnull = palloc(descriptor->natts * sizeof(bool));
 
 	heap_deform_tuple(&tuple, descriptor, values, isnull);
 	ReleaseTupleDesc(descriptor);

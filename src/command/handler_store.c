@@ -134,6 +134,9 @@ begin_new_cache(void)
 	{
 		CacheRegisterRelcacheCallback(forget_on_relcache, (Datum) 0);
 		CacheRegisterSyscacheCallback(PROCOID, forget_on_syscache, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID,
+									  forget_on_syscache,
+									  (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHOID, forget_on_syscache, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM,
 									  forget_on_syscache,
@@ -233,6 +236,16 @@ signature_form(Form_pg_proc proc, HandlerForm *form)
 	return !OidIsValid(proc->provariadic);
 }
 
+static bool
+is_plain_function(Form_pg_proc proc)
+{
+	return (proc->prokind == PROKIND_FUNCTION ||
+			proc->prokind == PROKIND_PROCEDURE) &&
+		   !proc->proretset && proc->prorettype != TRIGGEROID &&
+		   proc->prorettype != EVENT_TRIGGEROID &&
+		   proc->prorettype != INTERNALOID;
+}
+
 /* Look at the function and at the role's right to call it. */
 static void
 prepare_function(Handler *handler, text *signature)
@@ -244,6 +257,7 @@ prepare_function(Handler *handler, text *signature)
 	handler->function = resolve_signature(signature);
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(handler->function));
 	if (!HeapTupleIsValid(tuple) ||
+		!is_plain_function((Form_pg_proc) GETSTRUCT(tuple)) ||
 		!signature_form((Form_pg_proc) GETSTRUCT(tuple), &handler->form))
 	{
 		if (HeapTupleIsValid(tuple))
@@ -476,11 +490,7 @@ cmdsched_handler_check_function(Oid function)
 				errhint("Name it by its signature, as in "
 						"'shop.cancel_order(jsonb)'."));
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
-	if ((proc->prokind != PROKIND_FUNCTION &&
-		 proc->prokind != PROKIND_PROCEDURE) ||
-		proc->proretset || proc->prorettype == TRIGGEROID ||
-		proc->prorettype == EVENT_TRIGGEROID ||
-		proc->prorettype == INTERNALOID)
+	if (!is_plain_function(proc))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("%s cannot be a handler", signature_of(function)),

@@ -81,19 +81,58 @@ cmdsched_home_settle(void)
 }
 
 /*
+ * In another cluster the oid of a role may be that of somebody else.  So
+ * commands whose role does not have the name any more are first given to
+ * nobody, by an oid that no role has.
+ */
+static void
+take_from_strangers(void)
+{
+	static FixedStatement statement =
+		{"UPDATE cmdsched.scheduled_commands AS c "
+		 "SET scheduled_by = (4294967295 - s.n)::oid FROM ("
+		 "SELECT d.scheduled_by, row_number() OVER () AS n FROM ("
+		 "SELECT DISTINCT scheduled_by FROM cmdsched.scheduled_commands) AS d"
+		 ") AS s WHERE s.scheduled_by = c.scheduled_by AND NOT EXISTS ("
+		 "SELECT FROM pg_roles AS r WHERE r.oid = c.scheduled_by "
+		 "AND r.rolname = c.scheduled_by_name)",
+		 0};
+	OwnerScope scope;
+
+	cmdsched_statement_run(&statement, NULL, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+}
+
+/*
+ * What belongs to no role goes to the one with the name.  Where that would
+ * give it two commands with the same schedule_id, it gets one.
+ */
+static void
+give_to_namesakes(void)
+{
+	static FixedStatement statement =
+		{"UPDATE cmdsched.scheduled_commands AS c SET scheduled_by = r.oid "
+		 "FROM pg_roles AS r WHERE r.rolname = c.scheduled_by_name "
+		 "AND NOT EXISTS (SELECT FROM pg_roles AS o "
+		 "WHERE o.oid = c.scheduled_by) "
+		 "AND NOT EXISTS (SELECT FROM cmdsched.scheduled_commands AS o "
+		 "WHERE o.schedule_id = c.schedule_id AND (o.scheduled_by = r.oid "
+		 "OR o.scheduled_by_name = c.scheduled_by_name "
+		 "AND o.scheduled_by > c.scheduled_by))",
+		 0};
+	OwnerScope scope;
+
+	cmdsched_statement_run(&statement, NULL, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+}
+
+/*
  * Let the commands of another database run here, each as the role that has
  * the name of the one that scheduled it.  Returns how many wait.
  */
 int64
 cmdsched_home_adopt(void)
 {
-	static FixedStatement give =
-		{"UPDATE cmdsched.scheduled_commands AS c SET scheduled_by = r.oid "
-		 "FROM pg_roles AS r WHERE r.rolname = c.scheduled_by_name "
-		 "AND r.oid <> c.scheduled_by AND NOT EXISTS (SELECT "
-		 "FROM cmdsched.scheduled_commands AS o "
-		 "WHERE o.schedule_id = c.schedule_id AND o.scheduled_by = r.oid)",
-		 0};
 	static FixedStatement count =
 		{"SELECT count(*) FROM cmdsched.scheduled_commands "
 		 "WHERE status = 'pending'",
@@ -102,9 +141,12 @@ cmdsched_home_adopt(void)
 	int64 npending;
 	bool isnull;
 
-	move_in();
-	cmdsched_statement_run(&give, NULL, NULL, &scope);
-	cmdsched_statement_finish(&scope);
+	if (!cmdsched_home_is_here())
+	{
+		take_from_strangers();
+		move_in();
+	}
+	give_to_namesakes();
 	cmdsched_statement_run(&count, NULL, NULL, &scope);
 	npending = DatumGetInt64(cmdsched_statement_result(0, 1, &isnull));
 	cmdsched_statement_finish(&scope);

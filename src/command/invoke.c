@@ -206,18 +206,21 @@ void
 cmdsched_invoke_handler(Handler *handler, const Command *command,
 						CommandScan *scan, InvokeHost host)
 {
-	Attempt attempt = {.command = command, .scan = scan};
+	/* Not on the stack: an error takes us out of this frame. */
+	Attempt *attempt = palloc0(sizeof(Attempt));
 	Attempt *outer = current;
 	int guc_nest_level = NewGUCNestLevel();
 
-	current = &attempt;
+	attempt->command = command;
+	attempt->scan = scan;
+	current = attempt;
 	/* A handler that dispatches by hand goes on under its own limit. */
 	if (handler->timeout_us > 0 && outer == NULL)
 		arm_time_limit(handler->timeout_us, host);
 	call_function(handler, command, scan);
 	if (time_limit_armed && outer == NULL)
 		disarm_time_limit(host);
-	enforce_verdict(&attempt);
+	enforce_verdict(attempt);
 	AtEOXact_GUC(false, guc_nest_level);
 	current = outer;
 }
@@ -240,6 +243,7 @@ procedure_parameters(const Handler *handler, const Command *command, Datum row)
 								  ? cmdsched_extension_get()->commands_row_type
 								  : JSONBOID;
 	params->params[0].pflags = PARAM_FLAG_CONST;
+	params->params[0].isnull = false;
 	if (nparams == 2)
 	{
 		set_metadata_argument(&metadata, command, false);
@@ -311,9 +315,11 @@ void
 cmdsched_invoke_procedure(const Handler *handler, const Command *command,
 						  Datum row)
 {
-	Attempt attempt = {.command = command, .row = row};
+	/* It outlives its transactions, and the frame that an error leaves. */
+	static Attempt attempt;
 	ParamListInfo params = procedure_parameters(handler, command, row);
 
+	attempt = (Attempt){.command = command, .row = row};
 	current = &attempt;
 	if (handler->timeout_us > 0)
 		arm_time_limit(handler->timeout_us, INVOKE_IN_EXECUTOR);
@@ -458,6 +464,18 @@ cmdsched_invoke_prepare_session(void)
 							PGC_SUSET,
 							PGC_S_OVERRIDE);
 	}
+}
+
+/*
+ * A procedure that commits keeps what it has set, so it is set back.  What
+ * cmdsched_invoke_prepare_session() has set comes back by that, too.
+ */
+void
+cmdsched_invoke_reset_settings(void)
+{
+	SetConfigOption("session_authorization", NULL, PGC_SUSET, PGC_S_SESSION);
+	SetConfigOption("role", "none", PGC_SUSET, PGC_S_SESSION);
+	ResetAllOptions();
 }
 
 /*

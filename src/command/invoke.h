@@ -51,6 +51,7 @@ extern void cmdsched_invoke_handler(Handler *handler, const Command *command,
 extern void cmdsched_invoke_procedure(const Handler *handler,
 									  const Command *command, Datum row);
 extern void cmdsched_invoke_catch(Outcome *outcome, InvokeHost host);
+extern void cmdsched_invoke_reset_settings(void);
 extern void cmdsched_invoke_clean_session(void);
 extern bool cmdsched_invoke_left_temp_objects(void);
 extern void cmdsched_invoke_prepare_session(void);

@@ -25,6 +25,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "command/clock.h"
@@ -88,6 +89,7 @@ cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
 	record->conflicts = command->conflicts;
 	record->execute_at = command->execute_at;
 	record->retry = handler->retry;
+	record->function = handler->function;
 	record->running = true;
 }
 
@@ -501,6 +503,11 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 		leave_to_trial(group, command, handler);
 		return false;
 	}
+	if (dispatch->suspects_only && !dispatch->on_trial)
+	{
+		dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
+		return true;
+	}
 	if (handler->is_procedure && dispatch->host == INVOKE_IN_EXECUTOR)
 		return !leave_to_executor(group, command, handler);
 	switch (claim(dispatch, scan, command))
@@ -611,6 +618,12 @@ settle_failure(Dispatch *dispatch, Outcome *outcome)
 
 	dispatch->attempts++;
 	dispatch->last.running = false;
+	/* Dropped while it ran, which the server is not always prepared for. */
+	if (outcome->kind == OUTCOME_FAILED &&
+		outcome->error.sqlerrcode == ERRCODE_INTERNAL_ERROR &&
+		!SearchSysCacheExists1(PROCOID,
+							   ObjectIdGetDatum(dispatch->last.function)))
+		outcome->kind = OUTCOME_TRANSIENT;
 	cmdsched_dispatch_record(&dispatch->last, outcome, dispatch->now);
 }
 

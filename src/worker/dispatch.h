@@ -25,6 +25,7 @@ typedef struct AttemptRecord
 	int conflicts;
 	TimestampTz execute_at;
 	RetryPolicy retry;
+	Oid function;
 } AttemptRecord;
 
 /* Why a dispatch ended with work left. */
@@ -51,6 +52,7 @@ typedef struct Dispatch
 	bool look_twice;	 /* do not set aside yet: see suspect_due */
 	bool on_trial;		 /* a suspect may run: see journal.c */
 	bool alone;			 /* and nothing else does */
+	bool suspects_only;	 /* step over the others, for now */
 	void (*before_attempt)(void);
 
 	/* What was done */

@@ -153,7 +153,7 @@ leave(int code, Datum arg)
 	AbortOutOfAnyTransaction();
 	if (me.dispatch.last.running)
 		cmdsched_role_count_death(me.role_slot);
-	if (me.dispatch.last.running && !told_to_end)
+	if (me.dispatch.last.running && !told_to_end && PostmasterIsAlive())
 		record_termination();
 	if (me.in_batch)
 		cmdsched_role_put_back(me.role_slot, &me.take);
@@ -269,6 +269,7 @@ run_batch(void)
 	dispatch->from = me.take.from;
 	dispatch->look_twice = me.look_twice;
 	dispatch->on_trial = me.on_trial;
+	dispatch->suspects_only = cmdsched_trial_comes_first(now);
 	dispatch->alone = me.alone;
 	dispatch->now = now;
 	dispatch->stop_at = TimestampTzPlusMilliseconds(now, cmdsched_batch_time);
@@ -277,11 +278,21 @@ run_batch(void)
 	dispatch->group_size = Min(me.group_size, dispatch->max_commands);
 	dispatch->before_attempt = watch_over_batch;
 	cmdsched_dispatch(dispatch);
-	disable_timeout(help_timeout, false);
 	if (dispatch->next_due != DUE_NEVER || dispatch->end == DISPATCH_DRY)
 		cmdsched_role_set_next_due(me.role_slot, dispatch->next_due);
 	me.group_size = dispatch->group_size;
 	return true;
+}
+
+/* Not a command's fault, it seems: do not spin. */
+static void
+pause_after_trouble(void)
+{
+	TimestampTz until = GetCurrentTimestamp() + TROUBLE_WAIT_US;
+
+	while (GetCurrentTimestamp() < until &&
+		   !cmdsched_worker_shutdown_requested())
+		cmdsched_worker_wait(until);
 }
 
 /* The commit failed, and this batch was the one command that is to blame. */
@@ -298,11 +309,10 @@ record_failed_commit(Outcome *outcome)
 	}
 	PG_CATCH();
 	{
-		/* Not this command's fault, it seems: do not spin. */
 		EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
-		pg_usleep(TROUBLE_WAIT_US);
+		pause_after_trouble();
 	}
 	PG_END_TRY();
 }
@@ -334,7 +344,7 @@ recover_batch(bool committing)
 	cmdsched_role_put_back(me.role_slot, &me.take);
 	me.in_batch = false;
 	if (!committing)
-		pg_usleep(TROUBLE_WAIT_US);
+		pause_after_trouble();
 	FreeErrorData(outcome.raised);
 }
 
@@ -378,6 +388,7 @@ run_batch_transaction(void)
 		cmdsched_journal_show_commit(me.slot, me.dispatch.attempts);
 		CommitTransactionCommand();
 		committing = false;
+		disable_timeout(help_timeout, false);
 		/* Others may have stepped over what this batch gave up again. */
 		me.take.took_pending |= me.dispatch.rolled_back;
 		if (extension_exists)
@@ -461,11 +472,18 @@ call_procedure(MemoryContext context)
 	{
 		handler = *cmdsched_handler_find(command.command_type,
 										 command.command_module);
+		found = handler.is_procedure && handler.problem.sqlerrcode == 0;
+	}
+	/* It may be a function by now: then the next batch decides. */
+	if (found)
+	{
 		me.dispatch.last.running = true;
 		cmdsched_executor_show_command(me.slot, &command);
 		cmdsched_journal_show(me.slot, &command, me.alone);
 		cmdsched_invoke_procedure(&handler, &command, row);
 		me.dispatch.last.running = false;
+		cmdsched_invoke_reset_settings();
+		XactReadOnly = false;
 		(void) cmdsched_command_delete_unchanged(&me.dispatch.last.key,
 												 command.execute_at);
 	}
@@ -481,6 +499,9 @@ recover_procedure(void)
 	cmdsched_invoke_catch(&outcome, INVOKE_IN_EXECUTOR);
 	AbortCurrentTransaction();
 	me.dispatch.last.running = false;
+	begin_transaction();
+	cmdsched_invoke_reset_settings();
+	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
 	record_failed_commit(&outcome);
 	FreeErrorData(outcome.raised);
@@ -637,7 +658,8 @@ go_on(TimestampTz now)
 	cmdsched_trial_leave_batch(me.slot);
 	/* Quick commands are better left to one: others would only collide. */
 	if (now - me.help_asked > HELP_AFTER_US &&
-		now - dispatch->now > dispatch->attempts * CMDSCHED_QUICK_COMMAND_US)
+		now - dispatch->now >
+			(int64) dispatch->attempts * CMDSCHED_QUICK_COMMAND_US)
 	{
 		cmdsched_executor_ask_for_help(me.slot);
 		me.help_asked = now;
@@ -737,6 +759,15 @@ run_due_commands(void)
 	}
 }
 
+/* Nothing is to wait until the clock is where it was. */
+static void
+forget_times(TimestampTz now)
+{
+	me.database_checked = 0;
+	me.skipped_until = now;
+	me.idle_since = me.busy_since = me.help_asked = now;
+}
+
 static void
 run(void)
 {
@@ -748,6 +779,8 @@ run(void)
 
 		(void) cmdsched_worker_handle_interrupts();
 		now = GetCurrentTimestamp();
+		if (cmdsched_worker_clock_was_set_back(now))
+			forget_times(now);
 		if (must_leave(now))
 			break;
 		if (!me.busy)

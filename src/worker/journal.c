@@ -10,7 +10,8 @@
  * said so there.  One that has not, died by itself, and what it ran is a
  * suspect.
  *
- * A suspect is run again with nothing else running on the server: its trial.
+ * A suspect is run again with nothing else running on the server: its trial,
+ * with which a new server begins.
  * If the server crashes once more, it is convicted, and held instead of run.
  * If not, the case is closed.  The others do not wait longer than
  * CMDSCHED_TRIAL_US for a trial; a suspect that takes longer is convicted by
@@ -33,6 +34,7 @@
 #include "port/atomics.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "worker/journal.h"
@@ -84,6 +86,7 @@ typedef struct Journal
 	pg_atomic_uint32 nsuspects;
 	pg_atomic_uint32 trial;
 	pg_atomic_uint64 trial_ends_at;
+	TimestampTz others_begin_at;
 	pg_atomic_uint32 in_batch[CMDSCHED_MAX_EXECUTORS];
 	RunningCommand running[CMDSCHED_MAX_EXECUTORS];
 	Suspect suspects[MAX_SUSPECTS];
@@ -217,6 +220,7 @@ accuse(const RunningCommand *running, bool same_postmaster)
 	uint32 id_len = whole_batch ? 0 : Min(running->id_len, CMDSCHED_MAX_NAME);
 	Suspect *suspect =
 		find_suspect(running->database, running->role, running->id, id_len);
+	Suspect *batch;
 
 	if (suspect == NULL)
 		suspect = add_suspect(running,
@@ -228,6 +232,10 @@ accuse(const RunningCommand *running, bool same_postmaster)
 	suspect->starts = 0;
 	if (whole_batch)
 		return;
+	/* Found: it was perhaps one of a batch. */
+	batch = find_suspect(running->database, running->role, "", 0);
+	if (batch != NULL)
+		batch->ncommands--;
 	suspect->convicted =
 		(running->alone && same_postmaster) || suspect->crashes >= MAX_CRASHES;
 	ereport(LOG,
@@ -267,13 +275,19 @@ cmdsched_journal_judge(void)
 		memset(running, 0, sizeof(RunningCommand));
 		pg_atomic_init_u32(&journal->in_batch[i], 0);
 	}
+	journal->others_begin_at = 0;
 	for (int i = 0; i < MAX_SUSPECTS; i++)
 	{
 		Suspect *suspect = &journal->suspects[i];
 
 		if (++suspect->starts > MAX_STARTS)
 			suspect->ncommands = 0;
-		nsuspects += suspect->ncommands > 0;
+		if (suspect->ncommands == 0)
+			continue;
+		nsuspects++;
+		if (suspect->starts == 1)
+			journal->others_begin_at =
+				GetCurrentTimestamp() + CMDSCHED_TRIAL_US;
 	}
 	pg_atomic_init_u32(&journal->nsuspects, nsuspects);
 	pg_atomic_init_u32(&journal->trial, NO_TRIAL);
@@ -396,6 +410,15 @@ is_held_back(int slot, TimestampTz now)
 		return false;
 	end_trial_if_too_long(holder, now);
 	return pg_atomic_read_u32(&journal->trial) != NO_TRIAL;
+}
+
+/* The server has just begun, and there are suspects: the others wait. */
+bool
+cmdsched_trial_comes_first(TimestampTz now)
+{
+	return attach() && now < journal->others_begin_at &&
+		   now >= journal->others_begin_at - CMDSCHED_TRIAL_US &&
+		   pg_atomic_read_u32(&journal->nsuspects) > 0;
 }
 
 /* May I run commands?  If so, a trial waits until I leave. */

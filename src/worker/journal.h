@@ -32,6 +32,7 @@ extern void cmdsched_journal_close_case(Oid role, text *schedule_id);
 /* The trial: a suspect runs while nobody else does */
 extern bool cmdsched_trial_enter_batch(int slot, TimestampTz now);
 extern void cmdsched_trial_leave_batch(int slot);
+extern bool cmdsched_trial_comes_first(TimestampTz now);
 extern bool cmdsched_trial_open(int slot, TimestampTz now);
 extern bool cmdsched_trial_others_run(int slot);
 extern void cmdsched_trial_close(int slot);

@@ -144,7 +144,7 @@ start_scheduler(Oid database, int slot, TimestampTz now)
  * somebody who waits for the database, or on an error, is given a moment.
  */
 static TimestampTz
-wants_scheduler_at(int slot)
+wants_scheduler_at(int slot, TimestampTz now)
 {
 	TimestampTz since;
 
@@ -154,7 +154,8 @@ wants_scheduler_at(int slot)
 		case SCHEDULER_WANTED:
 			return DT_NOBEGIN;
 		case SCHEDULER_UNKNOWN:
-			return since == 0 ? DT_NOBEGIN : since + RESTART_US;
+			/* In the future where the clock was set back. */
+			return since == 0 || since > now ? DT_NOBEGIN : since + RESTART_US;
 		default:
 			return DT_NOEND;
 	}
@@ -183,6 +184,18 @@ forget_dropped_databases(List *databases)
 	}
 }
 
+static void
+complain_of_too_many(void)
+{
+	static bool logged = false;
+
+	if (!logged)
+		ereport(LOG,
+				errmsg("cmdsched serves as many databases as it can"),
+				errhint("Set cmdsched.databases to those that need it."));
+	logged = true;
+}
+
 /* One round.  Returns when the next is needed. */
 static TimestampTz
 launcher_pass(TimestampTz now)
@@ -199,9 +212,12 @@ launcher_pass(TimestampTz now)
 		TimestampTz at;
 
 		if (slot == NO_SLOT)
+		{
+			complain_of_too_many();
 			continue;
+		}
 		notice_request(slot, now);
-		at = wants_scheduler_at(slot);
+		at = wants_scheduler_at(slot, now);
 		if (at > now)
 			next = Min(next, at);
 		else if (!start_scheduler(lfirst_oid(cell), slot, now))

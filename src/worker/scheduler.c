@@ -98,6 +98,7 @@ static List *started = NIL;
 static bool full_logged = false;
 static TimestampTz next_sweep = 0;
 static TimestampTz last_sweep = 0;
+static TimestampTz extension_checked = 0;
 static bool listening = false;
 static bool at_home = true; /* else nothing runs until adopt() */
 static SchedulerState leave_as = SCHEDULER_UNKNOWN;
@@ -173,7 +174,9 @@ reap_executors(void)
 
 		if (!cmdsched_worker_has_ended(executor->handle))
 			continue;
-		cmdsched_executor_release(executor->slot, executor->reservation);
+		if (cmdsched_executor_release(executor->slot, executor->reservation))
+			cmdsched_role_count_failed_start(
+				cmdsched_executor_role_slot(executor->slot));
 		pfree(executor->handle);
 		pfree(executor);
 		started = foreach_delete_current(started, cell);
@@ -222,7 +225,7 @@ start_executor(int role_slot, RoleMemory *memory, TimestampTz now)
 	MemoryContextSwitchTo(caller);
 	if (handle != NULL)
 		return true;
-	cmdsched_executor_release(slot, reservation);
+	(void) cmdsched_executor_release(slot, reservation);
 	complain_of_no_room();
 	return false;
 }
@@ -347,13 +350,19 @@ static TimestampTz
 look_at_served_role(int role_slot, RoleMemory *memory,
 					const RoleExecutors *executors, TimestampTz now)
 {
-	bool alone = executors->total < most_executors_of_a_role();
+	bool may_have_more = executors->total < most_executors_of_a_role();
+	HelpWanted help = cmdsched_role_help_wanted(role_slot);
 
-	if (!cmdsched_role_needs_help(role_slot) || executors->starting > 0 ||
-		executors->idle > 0 || !alone)
+	if (help == HELP_WHEN_DUE && cmdsched_role_due(role_slot) > now)
 	{
 		memory->waiting_since = 0;
-		if (executors->idle > 0 && cmdsched_role_needs_help(role_slot))
+		return cmdsched_role_due(role_slot);
+	}
+	if (help == HELP_NONE || executors->starting > 0 || executors->idle > 0 ||
+		!may_have_more)
+	{
+		memory->waiting_since = 0;
+		if (executors->idle > 0 && help != HELP_NONE)
 		{
 			cmdsched_role_clear_help(role_slot);
 			cmdsched_executor_nudge(executors->idle_slot);
@@ -662,12 +671,11 @@ database_is_served(void)
 static bool
 extension_may_be_gone(TimestampTz now)
 {
-	static TimestampTz checked = 0;
 	bool changed;
 
-	if (now - checked < DATABASE_CHECK_US)
+	if (now - extension_checked < DATABASE_CHECK_US)
 		return false;
-	checked = now;
+	extension_checked = now;
 	StartTransactionCommand();
 	changed = cmdsched_extension_may_have_changed();
 	CommitTransactionCommand();
@@ -691,6 +699,24 @@ leave(int code, Datum arg)
 	cmdsched_launcher_wake();
 }
 
+/* Nothing is to wait until the clock is where it was. */
+static void
+forget_times(TimestampTz now)
+{
+	HASH_SEQ_STATUS entries;
+	RoleMemory *memory;
+
+	extension_checked = 0;
+	last_sweep = 0;
+	next_sweep = now;
+	hash_seq_init(&entries, roles);
+	while ((memory = hash_seq_search(&entries)) != NULL)
+	{
+		memory->last_start = 0;
+		memory->waiting_since = 0;
+	}
+}
+
 static void
 run(void)
 {
@@ -711,6 +737,11 @@ run(void)
 			next_sweep = Min(next_sweep, last_sweep + poll_interval_us());
 		}
 		now = GetCurrentTimestamp();
+		if (cmdsched_worker_clock_was_set_back(now))
+		{
+			forget_times(now);
+			database_checked = 0;
+		}
 		if (cmdsched_database_state(database_slot) == SCHEDULER_STOPPED)
 			break;
 		if (now - database_checked >= DATABASE_CHECK_US)
@@ -757,6 +788,8 @@ cmdsched_scheduler_main(Datum arg)
 		!cmdsched_scheduler_attach(database_slot, GetCurrentTimestamp()))
 		proc_exit(0);
 	before_shmem_exit(leave, (Datum) 0);
+	/* Nobody knows those that an earlier scheduler reserved. */
+	cmdsched_executor_release_stale(MyDatabaseId, DT_NOEND);
 	roles =
 		hash_create("cmdsched roles", 64, &control, HASH_ELEM | HASH_BLOBS);
 	pgstat_report_activity(STATE_IDLE, NULL);

@@ -78,8 +78,8 @@ typedef struct RoleSlot
 	pg_atomic_uint64 next_due;	  /* the next one that the last scan saw */
 	pg_atomic_uint64 wake_before; /* news of this time wakes the waker */
 	pg_atomic_uint32 waker;
-	pg_atomic_uint32 needs_help; /* its executors are busy for long */
-	pg_atomic_uint32 deaths;	 /* executors that ended in a handler */
+	pg_atomic_uint32 help_wanted; /* its executors are busy for long */
+	pg_atomic_uint32 deaths;	  /* executors that ended in a handler */
 	pg_atomic_uint32 failed_starts;
 	pg_atomic_uint32 nexecutors;
 	slock_t mark_lock;
@@ -149,7 +149,7 @@ initialize(SharedState *state)
 		pg_atomic_init_u64(&role->next_due, (uint64) DT_NOEND);
 		pg_atomic_init_u64(&role->wake_before, (uint64) WAKE_ALWAYS);
 		pg_atomic_init_u32(&role->waker, WAKER_SCHEDULER);
-		pg_atomic_init_u32(&role->needs_help, 0);
+		pg_atomic_init_u32(&role->help_wanted, HELP_NONE);
 		pg_atomic_init_u32(&role->deaths, 0);
 		pg_atomic_init_u32(&role->failed_starts, 0);
 		pg_atomic_init_u32(&role->nexecutors, 0);
@@ -300,6 +300,19 @@ find_database(Oid database)
 	return NO_SLOT;
 }
 
+/* Where there is no extension, nothing has to be remembered. */
+static int
+find_absent_database(void)
+{
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		if (shared->databases[i].state == SCHEDULER_ABSENT &&
+			shared->databases[i].scheduler_pid == 0)
+			return i;
+	}
+	return NO_SLOT;
+}
+
 int
 cmdsched_database_find(Oid database)
 {
@@ -322,6 +335,8 @@ cmdsched_database_add(Oid database)
 	if (slot == NO_SLOT)
 	{
 		slot = find_database(InvalidOid);
+		if (slot == NO_SLOT)
+			slot = find_absent_database();
 		if (slot != NO_SLOT)
 		{
 			DatabaseSlot *entry = &shared->databases[slot];
@@ -549,7 +564,7 @@ add_role(int slot, Oid database, Oid role)
 	pg_atomic_write_u64(&entry->next_due, (uint64) DT_NOEND);
 	pg_atomic_write_u64(&entry->wake_before, (uint64) WAKE_ALWAYS);
 	pg_atomic_write_u32(&entry->waker, WAKER_SCHEDULER);
-	pg_atomic_write_u32(&entry->needs_help, 0);
+	pg_atomic_write_u32(&entry->help_wanted, HELP_NONE);
 	pg_atomic_write_u32(&entry->deaths, 0);
 	pg_atomic_write_u32(&entry->failed_starts, 0);
 	pg_atomic_write_u32(&entry->nexecutors, 0);
@@ -716,16 +731,16 @@ cmdsched_role_watched_by_scheduler(int slot)
 	return pg_atomic_read_u32(&shared->roles[slot].waker) == WAKER_SCHEDULER;
 }
 
-bool
-cmdsched_role_needs_help(int slot)
+HelpWanted
+cmdsched_role_help_wanted(int slot)
 {
-	return pg_atomic_read_u32(&shared->roles[slot].needs_help) != 0;
+	return (HelpWanted) pg_atomic_read_u32(&shared->roles[slot].help_wanted);
 }
 
 void
 cmdsched_role_clear_help(int slot)
 {
-	pg_atomic_write_u32(&shared->roles[slot].needs_help, 0);
+	pg_atomic_write_u32(&shared->roles[slot].help_wanted, HELP_NONE);
 }
 
 /* ------------------------------------------------------------------------
@@ -865,7 +880,7 @@ cmdsched_executor_ask_for_help(int slot)
 	uint32 me = (uint32) slot + 1;
 
 	shared->executors[slot].state = EXECUTOR_RUNNING;
-	pg_atomic_write_u32(&role->needs_help, 1);
+	pg_atomic_write_u32(&role->help_wanted, HELP_NOW);
 	if (pg_atomic_compare_exchange_u32(&role->waker, &me, WAKER_SCHEDULER))
 	{
 		pg_memory_barrier();
@@ -913,16 +928,20 @@ cmdsched_executor_reserve(int role_slot, TimestampTz now, uint32 *reservation)
 	return slot;
 }
 
-/* For one that never started; another reservation is left alone. */
-void
+/* True for one that never started; another reservation is left alone. */
+bool
 cmdsched_executor_release(int slot, uint32 reservation)
 {
 	ExecutorSlot *entry = &shared->executors[slot];
+	bool released;
 
 	LWLockAcquire(&shared->slots_lock, LW_EXCLUSIVE);
-	if (entry->reservation == reservation && entry->pid == 0)
+	released = entry->state == EXECUTOR_STARTING &&
+			   entry->reservation == reservation && entry->pid == 0;
+	if (released)
 		entry->state = EXECUTOR_FREE;
 	LWLockRelease(&shared->slots_lock);
+	return released;
 }
 
 /* Reservations for which no process came; whoever made them may be gone. */
@@ -974,7 +993,10 @@ cmdsched_executor_detach(int slot)
 	if (pg_atomic_compare_exchange_u32(&role->waker, &me, WAKER_SCHEDULER))
 		pg_atomic_write_u64(&role->wake_before, (uint64) WAKE_ALWAYS);
 	LWLockAcquire(&shared->slots_lock, LW_EXCLUSIVE);
-	pg_atomic_fetch_sub_u32(&role->nexecutors, 1);
+	/* Those that stay may be in a slow handler. */
+	if (pg_atomic_fetch_sub_u32(&role->nexecutors, 1) > 1 &&
+		pg_atomic_read_u32(&role->help_wanted) == HELP_NONE)
+		pg_atomic_write_u32(&role->help_wanted, HELP_WHEN_DUE);
 	entry->state = EXECUTOR_FREE;
 	entry->pid = 0;
 	entry->latch = NULL;

@@ -50,6 +50,14 @@ typedef enum ExecutorState
 	EXECUTOR_RUNNING,
 } ExecutorState;
 
+/* Does a role need another executor? */
+typedef enum HelpWanted
+{
+	HELP_NONE,
+	HELP_NOW,
+	HELP_WHEN_DUE, /* one that had come to help has left */
+} HelpWanted;
+
 /* A copy of what is known of a worker, for cmdsched.workers. */
 typedef struct WorkerInfo
 {
@@ -115,7 +123,7 @@ extern TimestampTz cmdsched_role_due(int slot);
 extern void cmdsched_role_set_next_due(int slot, TimestampTz due_at);
 extern void cmdsched_role_watch(int slot, TimestampTz wake_before);
 extern bool cmdsched_role_watched_by_scheduler(int slot);
-extern bool cmdsched_role_needs_help(int slot);
+extern HelpWanted cmdsched_role_help_wanted(int slot);
 extern void cmdsched_role_clear_help(int slot);
 
 /* An executor's view of its role */
@@ -136,7 +144,7 @@ extern void cmdsched_executor_ask_for_help(int slot);
 /* Executors */
 extern int cmdsched_executor_reserve(int role_slot, TimestampTz now,
 									 uint32 *reservation);
-extern void cmdsched_executor_release(int slot, uint32 reservation);
+extern bool cmdsched_executor_release(int slot, uint32 reservation);
 extern void cmdsched_executor_release_stale(Oid database, TimestampTz before);
 extern bool cmdsched_executor_attach(int slot, uint32 reservation);
 extern void cmdsched_executor_detach(int slot);

@@ -164,6 +164,17 @@ cmdsched_worker_wait(TimestampTz until)
 	ResetLatch(MyLatch);
 }
 
+/* Is it earlier than when last asked?  Called once a turn of a main loop. */
+bool
+cmdsched_worker_clock_was_set_back(TimestampTz now)
+{
+	static TimestampTz last = 0;
+	bool set_back = now < last;
+
+	last = now;
+	return set_back;
+}
+
 /* In any session: wait for a condition that others bring about. */
 bool
 cmdsched_worker_wait_until(WorkerCondition condition, void *arg,
