@@ -61,25 +61,38 @@ BEGIN
 	PERFORM shop.effect(command);
 END
 $$;
+-- A procedure may commit what it does in its session.
+CREATE PROCEDURE shop.litter_and_commit(command cmdsched.scheduled_commands)
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM shop.litter(command);
+	COMMIT;
+	IF command.command_data ? 'fails later' THEN
+		RAISE 'this handler fails';
+	END IF;
+END
+$$;
 SELECT cmdsched.register_handler('Litter', 'shop.litter(cmdsched.scheduled_commands)', max_attempts => 1);
+SELECT cmdsched.register_handler('LitterAndCommit', 'shop.litter_and_commit(cmdsched.scheduled_commands)', max_attempts => 1);
 SELECT cmdsched.register_handler('Look', 'shop.look(cmdsched.scheduled_commands)');
 SQL
 
 # In one batch, so that they follow one another in the same process.
 sub look_after
 {
-	my ($id, $data, $what) = @_;
+	my ($id, $data, $what, $type) = @_;
+	$type //= 'Litter';
 
 	query($node, <<"SQL");
 SET ROLE alice;
 BEGIN;
 SELECT cmdsched.schedule('Look', '{}', now() - interval '9 seconds', schedule_id => '$id-before');
-SELECT cmdsched.schedule('Litter', '$data', now() - interval '8 seconds', schedule_id => '$id-litter');
+SELECT cmdsched.schedule('$type', '$data', now() - interval '8 seconds', schedule_id => '$id-litter');
 SELECT cmdsched.schedule('Look', '{}', now() - interval '7 seconds', schedule_id => '$id-after');
 SELECT cmdsched.schedule('Look', '{}', now() - interval '6 seconds', schedule_id => '$id-later');
 COMMIT;
 SQL
-	ran_once($node, "$id-%", $data eq '{}' ? 4 : 3, "$what: all have run");
+	ran_once($node, "$id-%", $data =~ /"fails"/ ? 3 : 4, "$what: all have run");
 	is(query($node, "SELECT string_agg(schedule_id || ': ' || what, ', ') FROM shop.found WHERE schedule_id LIKE '$id-%'"), '', "$what: nothing is left behind");
 	return;
 }
@@ -87,6 +100,9 @@ SQL
 look_after('success', '{}', 'a handler that succeeds');
 look_after('again', '{}', 'a second one');
 look_after('failure', '{"fails": true}', 'a handler that fails');
+look_after('procedure', '{}', 'a procedure that succeeds', 'LitterAndCommit');
+look_after('procedure-failure', '{"fails": true}', 'a procedure that fails', 'LitterAndCommit');
+look_after('procedure-later-failure', '{"fails later": true}', 'a procedure that fails after a commit', 'LitterAndCommit');
 is(query($node, "SELECT last_error->>'message' FROM cmdsched.get('failure-litter')"), 'this handler fails', 'for the reason that was meant');
 is(query($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42"), '0', 'no advisory lock is held');
 wait_for($node, "SELECT count(*) FROM pg_class WHERE relname = 'left_behind'", '0', 'no temporary table is left');
