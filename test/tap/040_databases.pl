@@ -126,8 +126,9 @@ $seconds = time_of(sub { query($node, 'CREATE DATABASE copy TEMPLATE three') });
 cmp_ok($seconds, '<', $patience, 'CREATE DATABASE ... TEMPLATE works while workers are connected');
 has_scheduler('three', 1, 'the scheduler is back in the template');
 ran_once($node, 'soon', 1, 'and its commands run', db => 'three');
-# What a copy does with its pending commands is for adopt() to say one day.
+# 260_adopt.pl is about what a copy does with its pending commands.
 has_scheduler('copy', 1, 'a copy has a scheduler too', timeout => 90);
+query($node, 'SELECT cmdsched.adopt()', 'copy');
 query($node, "SELECT cmdsched.schedule('Effect', schedule_id => 'copy')", 'copy');
 ran_once($node, 'copy', 1, 'new commands run in it', db => 'copy');
 wait_for($node, "SELECT count(*) FROM shop.effects WHERE schedule_id = 'soon'", '1', 'its pending ones run once', db => 'copy');
