@@ -59,6 +59,17 @@ ran_once($node, 'batch-%', 100, 'nor those that were scheduled together with it'
 open_gate($node, 'batch');
 ran_once($node, 'batch-slow', 1, 'which ends when it may');
 
+# When those that had come to help have left for want of work.
+reload_conf($node, 'cmdsched.executor_idle_timeout' => '1s');
+schedule_as('quick', 'Slow', '{"gate": "helper"}', 'helper-slow', 1);
+wait_until_running($node, 'helper-slow-1');
+wait_for($node, "SELECT count(*) FROM cmdsched.workers WHERE kind = 'executor'", '1', 'the executors that have nothing to do leave');
+schedule_as('quick', 'Effect', '{}', 'helper-quick', 100);
+ran_once($node, 'helper-quick-%', 100, 'a slow one holds up nobody after that');
+open_gate($node, 'helper');
+ran_once($node, 'helper-slow-%', 1, 'it ends when it may');
+reload_conf($node, 'cmdsched.executor_idle_timeout' => '30s');
+
 # ----------------------------------------------------------------------------
 # Slow commands of another role
 # ----------------------------------------------------------------------------
