@@ -1,5 +1,6 @@
 # cmdsched: build, install, test.  CONTRIBUTING.md says what is used daily.
-# Variables: PG_CONFIG (which PostgreSQL), T (which test, see test/README.md).
+# Variables: PG_CONFIG (which PostgreSQL), T (which test, see test/README.md),
+# ROUNDS, SEED, COMMANDS and FAULTS (of make torture).
 
 EXTENSION = cmdsched
 MODULE_big = cmdsched
@@ -42,7 +43,7 @@ endif
 
 # These need no PostgreSQL to begin with, and PGXS has a "check" of its own:
 # it is read for all other targets only.
-OURS = test demo bench bench-peers ready format check check-format check-layers check-symbols check-version
+OURS = test demo bench bench-peers torture ready format check check-format check-layers check-symbols check-version
 
 ifneq ($(filter $(OURS),$(MAKECMDGOALS)),)
 
@@ -61,7 +62,11 @@ bench: ready
 bench-peers: ready
 	@PG_CONFIG='$(PG_CONFIG)' test/bench/peers
 
-# Everything installed that these three need, cmdsched included.
+# How long, which chance and how much: see test/torture/run.
+torture: ready
+	@PG_CONFIG='$(PG_CONFIG)' test/torture/run '$(or $(ROUNDS),100)' '$(SEED)' '$(COMMANDS)' $(FAULTS)
+
+# Everything installed that these need, cmdsched included.
 ready:
 	@PG_CONFIG='$(PG_CONFIG)' bash -euo pipefail -c '. test/server.sh; install_missing; build_and_install'
 

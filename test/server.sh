@@ -1,7 +1,7 @@
 # test/server.sh
 #
-# What test/run, test/demo/run and test/bench/run share: the packages they
-# need, and throw-away servers.  Source it from bash, in the top folder:
+# What test/run, test/demo/run, test/bench/run and test/torture/run share: the
+# packages they need, and throw-away servers.  Source it from bash, in the top folder:
 #
 #	set -euo pipefail
 #	. test/server.sh
