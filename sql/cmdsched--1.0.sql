@@ -98,6 +98,14 @@ SELECT pg_catalog.pg_extension_config_dump('cmdsched.handlers', '');
 ALTER TABLE cmdsched.scheduled_commands ENABLE ROW LEVEL SECURITY;
 CREATE POLICY scheduled_by_me ON cmdsched.scheduled_commands FOR SELECT TO PUBLIC
     USING (pg_catalog.pg_has_role(scheduled_by, 'USAGE'));
+-- All may read these.  That nobody may write them holds for pg_write_all_data, too.
+ALTER TABLE cmdsched.handlers ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read_only ON cmdsched.handlers FOR SELECT TO PUBLIC USING (true);
+COMMENT ON POLICY read_only ON cmdsched.handlers IS 'Who could write here could have functions called as any role';
+ALTER TABLE cmdsched.home ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read_only ON cmdsched.home FOR SELECT TO PUBLIC USING (true);
+COMMENT ON POLICY read_only ON cmdsched.home IS 'Who could write here could let a copy run';
+
 COMMENT ON POLICY scheduled_by_me ON cmdsched.scheduled_commands IS 'Commands that the reader, or a role whose privileges the reader has, scheduled';
 
 REVOKE ALL ON TABLE cmdsched.scheduled_commands, cmdsched.handlers, cmdsched.home FROM PUBLIC;

@@ -411,7 +411,7 @@ cmdsched_command_scan_next(CommandScan *scan, Command *command)
  * since then is one that we modified ourselves, not an invisible one.
  */
 static TM_Result
-delete_row(CommandScan *scan, bool wait, TransactionId *locker)
+delete_row(CommandScan *scan, bool wait)
 {
 	TM_FailureData failure;
 	TM_Result result;
@@ -425,7 +425,6 @@ delete_row(CommandScan *scan, bool wait, TransactionId *locker)
 								wait,
 								&failure,
 								false);
-	*locker = failure.xmax;
 	return result;
 }
 
@@ -456,12 +455,10 @@ lock_row(CommandScan *scan)
 ClaimResult
 cmdsched_command_claim(CommandScan *scan)
 {
-	TransactionId locker = InvalidTransactionId;
-	TM_Result result = delete_row(scan, false, &locker);
+	TM_Result result = delete_row(scan, false);
 
-	if (result == TM_BeingModified &&
-		TransactionIdIsCurrentTransactionId(locker) && lock_row(scan))
-		result = delete_row(scan, true, &locker);
+	if (result == TM_BeingModified && lock_row(scan))
+		result = delete_row(scan, true);
 	switch (result)
 	{
 		case TM_Ok:

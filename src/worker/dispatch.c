@@ -353,7 +353,7 @@ leave_to_trial(CommandGroup *group, const Command *command,
 static bool
 is_suspect(const Dispatch *dispatch, const Command *command)
 {
-	return dispatch->executor_slot != NO_SLOT && !dispatch->on_trial &&
+	return dispatch->executor_slot != NO_SLOT &&
 		   cmdsched_journal_suspects(command) &&
 		   !cmdsched_executor_others_run(dispatch->executor_slot, command);
 }
@@ -493,17 +493,19 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 	Dispatch *dispatch = group->dispatch;
 	Handler *handler =
 		cmdsched_handler_find(command->command_type, command->command_module);
+	bool suspect;
 
 	if (cannot_run(group, command, &handler))
 		return true;
 	if (ends_batch(group, handler))
 		return false;
-	if (is_suspect(dispatch, command))
+	suspect = is_suspect(dispatch, command);
+	if (suspect && !dispatch->on_trial)
 	{
 		leave_to_trial(group, command, handler);
 		return false;
 	}
-	if (dispatch->suspects_only && !dispatch->on_trial)
+	if (!suspect && (dispatch->on_trial || dispatch->suspects_only))
 	{
 		dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
 		return true;
@@ -723,6 +725,28 @@ cmdsched_dispatch_by_hand(Oid role, int max_commands, TimestampTz now)
 }
 
 /*
+ * What ran may have scheduled more for the same instant, most likely behind
+ * itself.  False when a look from the very beginning of the instant found
+ * nothing.
+ */
+static bool
+look_again(Dispatch *dispatch)
+{
+	CommandPosition *from = &dispatch->from;
+	bool from_beginning =
+		from->due_at <= dispatch->now && from->id_len == 0;
+	text *last_id = dispatch->last.key.schedule_id;
+
+	from->due_at = dispatch->now;
+	from->id_len = 0;
+	if (dispatch->attempts == 0)
+		return !from_beginning;
+	from->id_len = Min(VARSIZE_ANY_EXHDR(last_id), sizeof(from->id));
+	memcpy(from->id, VARDATA_ANY(last_id), from->id_len);
+	return true;
+}
+
+/*
  * Move the clock until then, and run on the way what falls due, each command
  * at its own instant; returns how many attempts were made.
  */
@@ -754,9 +778,7 @@ cmdsched_dispatch_until(Oid role, TimestampTz until)
 					errhint("Advance the clock in smaller steps, unless a "
 							"handler schedules its own command type without "
 							"end."));
-		/* What ran may have scheduled more; only an idle look is complete. */
-		dispatch.from.due_at = dispatch.now;
-		if (dispatch.attempts == 0)
+		if (!look_again(&dispatch))
 			dispatch.now = dispatch.next_due;
 	}
 	cmdsched_clock_move(until);

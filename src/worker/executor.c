@@ -534,6 +534,7 @@ run_procedure(void)
 	cmdsched_journal_clear(me.slot);
 	cmdsched_executor_count_commands(me.slot, 1);
 	cmdsched_invoke_clean_session();
+	drop_temp_objects();
 	MemoryContextDelete(context);
 }
 
@@ -626,7 +627,7 @@ set_state(ExecutorState state, TimestampTz now)
 		return;
 	cmdsched_executor_set_state(me.slot, state, now);
 	pgstat_report_activity(state == EXECUTOR_IDLE ? STATE_IDLE : STATE_RUNNING,
-						   state == EXECUTOR_IDLE ? NULL : "running commands");
+						   state == EXECUTOR_IDLE ? "" : "running commands");
 }
 
 static void

@@ -505,12 +505,26 @@ find_obstacle(Oid role)
 	return NULL;
 }
 
+/* Nothing of it is due any more. */
+static void
+forget_role(Oid role)
+{
+	int slot = NO_SLOT;
+
+	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
+	{
+		if (cmdsched_role_oid(slot) == role && count_executors(slot).total == 0)
+			cmdsched_role_forget(slot);
+	}
+}
+
 static void
 hold_role(Oid role, TimestampTz now)
 {
 	const CommandError *obstacle = find_obstacle(role);
 
 	cmdsched_command_hold_role(role, obstacle, now);
+	forget_role(role);
 	ereport(LOG,
 			errmsg("commands of role %u are held, SQLSTATE %s: %s",
 				   role,

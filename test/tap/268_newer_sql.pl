@@ -28,11 +28,13 @@ sub everything_works
 	my ($when) = @_;
 
 	query($node, <<"SQL");
+BEGIN;
 SELECT cmdsched.schedule('Effect') FROM generate_series(1, 50);
 SELECT cmdsched.schedule('Effect', schedule_id => '$when-own-id');
 SELECT cmdsched.schedule('Effect', schedule_id => '$when-own-id', on_conflict => 'replace');
 SELECT cmdsched.schedule('Fail', '{"times": 1}', schedule_id => '$when-failing');
 SELECT cmdsched.schedule('Proceed', schedule_id => '$when-procedure');
+COMMIT;
 SQL
 	ran_once($node, "$when-%", 3, "$when: commands run");
 	wait_until_idle($node, "$when: all of them");
