@@ -66,6 +66,7 @@ CREATE TABLE cmdsched.handlers (
     history text COLLATE "C" NOT NULL DEFAULT 'failures',
     external boolean NOT NULL DEFAULT false,
     paused boolean NOT NULL DEFAULT false,
+    function_owner text COLLATE "C",
     CONSTRAINT handlers_pkey PRIMARY KEY (command_type, command_module),
     CONSTRAINT handlers_history_check CHECK (history IN ('none', 'failures', 'all')),
     CONSTRAINT handlers_external_check CHECK (external = (handler IS NULL))
@@ -81,6 +82,7 @@ COMMENT ON COLUMN cmdsched.handlers.max_backoff IS 'Longest wait between two att
 COMMENT ON COLUMN cmdsched.handlers.timeout IS 'Longest time one attempt may run; NULL: no limit';
 COMMENT ON COLUMN cmdsched.handlers.history IS 'What the command history keeps of this type: none, failures or all';
 COMMENT ON COLUMN cmdsched.handlers.external IS 'Commands of this type are for an application outside the database; no worker runs them';
+COMMENT ON COLUMN cmdsched.handlers.function_owner IS 'Who owned the function when it was registered; that of another owner, unless a superuser, is not called';
 COMMENT ON COLUMN cmdsched.handlers.paused IS 'Commands of this type wait until it is registered again, not paused';
 
 -- Not in dumps: see src/command/home.c.

@@ -668,6 +668,26 @@ cmdsched_command_find(text *schedule_id, Oid caller, CommandKey *key,
 	return nrows > 0;
 }
 
+bool
+cmdsched_command_is_due(const CommandKey *key, TimestampTz now)
+{
+	static FixedStatement statement =
+		{"SELECT 1 FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 AND due_at <= $3",
+		 3,
+		 {TEXTOID, OIDOID, TIMESTAMPTZOID}};
+	Datum values[3];
+	OwnerScope scope;
+	uint64 nrows;
+
+	values[0] = PointerGetDatum(key->schedule_id);
+	values[1] = ObjectIdGetDatum(key->scheduled_by);
+	values[2] = TimestampTzGetDatum(now);
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+	return nrows > 0;
+}
+
 /* How many commands has a role waiting?  Counts no further than limit. */
 int64
 cmdsched_command_count(Oid role, int64 limit)

@@ -75,6 +75,7 @@ extern bool cmdsched_command_settle(const CommandKey *key,
 extern bool cmdsched_command_find(text *schedule_id, Oid caller,
 								  CommandKey *key, text **command_type,
 								  text **command_module);
+extern bool cmdsched_command_is_due(const CommandKey *key, TimestampTz now);
 extern int64 cmdsched_command_count(Oid role, int64 limit);
 extern bool cmdsched_command_delete(const CommandKey *key,
 									TimestampTz *due_at);

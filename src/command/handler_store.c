@@ -54,6 +54,7 @@
 #define Anum_handler_history 9
 #define Anum_handler_external 10
 #define Anum_handler_paused 11
+#define Anum_handler_function_owner 12
 
 /* ------------------------------------------------------------------------
  * The cache
@@ -246,9 +247,24 @@ is_plain_function(Form_pg_proc proc)
 		   proc->prorettype != INTERNALOID;
 }
 
+/*
+ * Somebody else may have made a function in the place of the one that was
+ * registered, to have it called as whoever schedules.
+ */
+static bool
+changed_hands(Oid owner, text *registered_owner)
+{
+	Oid registered;
+
+	if (registered_owner == NULL || superuser_arg(owner))
+		return false;
+	registered = get_role_oid(text_to_cstring(registered_owner), true);
+	return !OidIsValid(registered) || !has_privs_of_role(owner, registered);
+}
+
 /* Look at the function and at the role's right to call it. */
 static void
-prepare_function(Handler *handler, text *signature)
+prepare_function(Handler *handler, text *signature, text *function_owner)
 {
 	Oid role = GetUserId();
 	HeapTuple tuple;
@@ -288,6 +304,13 @@ prepare_function(Handler *handler, text *signature)
 							 text_to_cstring(signature)),
 					"A superuser's commands run only functions that a "
 					"superuser owns. Schedule as another role.");
+	else if (changed_hands(proc->proowner, function_owner))
+		set_problem(handler,
+					ERRCODE_INSUFFICIENT_PRIVILEGE,
+					psprintf("handler function %s belongs to another role "
+							 "than when it was registered",
+							 text_to_cstring(signature)),
+					"If that is meant, register it again.");
 	ReleaseSysCache(tuple);
 }
 
@@ -313,7 +336,13 @@ fill_handler(Handler *handler, TupleTableSlot *slot)
 		DatumGetBool(slot_getattr(slot, Anum_handler_paused, &isnull));
 	value = slot_getattr(slot, Anum_handler_handler, &isnull);
 	if (!isnull)
-		prepare_function(handler, DatumGetTextPP(value));
+	{
+		Datum owner = slot_getattr(slot, Anum_handler_function_owner, &isnull);
+
+		prepare_function(handler,
+						 DatumGetTextPP(value),
+						 isnull ? NULL : DatumGetTextPP(owner));
+	}
 }
 
 static char *
@@ -559,6 +588,20 @@ tell_everybody(void)
 	CacheInvalidateRelcacheByRelid(cmdsched_extension_get()->handlers);
 }
 
+static Datum
+owner_name(Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+		ReleaseSysCache(tuple);
+	}
+	return CStringGetTextDatum(GetUserNameFromId(owner, false));
+}
+
 void
 cmdsched_handler_register(const HandlerRegistration *registration)
 {
@@ -572,17 +615,21 @@ cmdsched_handler_register(const HandlerRegistration *registration)
 					  INTERVALOID,
 					  INTERVALOID,
 					  TEXTOID,
-					  BOOLOID};
-	char nulls[] = "          ";
-	Datum values[10];
+					  BOOLOID,
+					  TEXTOID};
+	char nulls[] = "           ";
+	Datum values[11];
 	OwnerScope scope;
 
 	values[0] = PointerGetDatum(registration->command_type);
 	values[1] = PointerGetDatum(registration->command_module);
 	if (OidIsValid(registration->function))
+	{
 		values[2] = CStringGetTextDatum(signature_of(registration->function));
+		values[10] = owner_name(registration->function);
+	}
 	else
-		nulls[2] = 'n';
+		nulls[2] = nulls[10] = 'n';
 	values[3] = ObjectIdGetDatum(caller);
 	values[4] = Int32GetDatum(registration->max_attempts);
 	values[5] = IntervalPGetDatum(registration->backoff);
@@ -600,15 +647,16 @@ cmdsched_handler_register(const HandlerRegistration *registration)
 							 registration->command_module);
 	SPI_execute_with_args("INSERT INTO cmdsched.handlers (command_type, command_module, "
 						  "handler, owner, max_attempts, backoff, max_backoff, timeout, "
-						  "history, external, paused) "
-						  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3 IS NULL, $10) "
+						  "history, external, paused, function_owner) "
+						  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3 IS NULL, $10, $11) "
 						  "ON CONFLICT (command_type, command_module) DO UPDATE SET "
 						  "handler = EXCLUDED.handler, owner = EXCLUDED.owner, "
 						  "max_attempts = EXCLUDED.max_attempts, backoff = EXCLUDED.backoff, "
 						  "max_backoff = EXCLUDED.max_backoff, timeout = EXCLUDED.timeout, "
 						  "history = EXCLUDED.history, external = EXCLUDED.external, "
-						  "paused = EXCLUDED.paused",
-						  10,
+						  "paused = EXCLUDED.paused, "
+						  "function_owner = EXCLUDED.function_owner",
+						  11,
 						  argtypes,
 						  values,
 						  nulls,

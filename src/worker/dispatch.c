@@ -703,6 +703,23 @@ cmdsched_dispatch(Dispatch *dispatch)
 }
 
 /*
+ * By hand: a session that became this role by SET ROLE must not go back to
+ * what it was because a handler says so.
+ */
+static void
+dispatch_locked_in(Dispatch *dispatch)
+{
+	Oid user;
+	int context;
+
+	GetUserIdAndSecContext(&user, &context);
+	if (user != GetSessionUserId())
+		SetUserIdAndSecContext(user, context | SECURITY_LOCAL_USERID_CHANGE);
+	cmdsched_dispatch(dispatch);
+	SetUserIdAndSecContext(user, context);
+}
+
+/*
  * Run a role's due commands in a session that acts as that role; returns how
  * many succeeded.
  */
@@ -720,7 +737,7 @@ cmdsched_dispatch_by_hand(Oid role, int max_commands, TimestampTz now)
 		.group_size = cmdsched_batch_size,
 	};
 
-	cmdsched_dispatch(&dispatch);
+	dispatch_locked_in(&dispatch);
 	return dispatch.succeeded;
 }
 
@@ -733,8 +750,7 @@ static bool
 look_again(Dispatch *dispatch)
 {
 	CommandPosition *from = &dispatch->from;
-	bool from_beginning =
-		from->due_at <= dispatch->now && from->id_len == 0;
+	bool from_beginning = from->due_at <= dispatch->now && from->id_len == 0;
 	text *last_id = dispatch->last.key.schedule_id;
 
 	from->due_at = dispatch->now;
@@ -768,7 +784,7 @@ cmdsched_dispatch_until(Oid role, TimestampTz until)
 	{
 		cmdsched_clock_move(dispatch.now);
 		dispatch.max_commands = MAX_ATTEMPTS_OF_A_MOVE - attempts;
-		cmdsched_dispatch(&dispatch);
+		dispatch_locked_in(&dispatch);
 		attempts += dispatch.attempts;
 		if (attempts >= MAX_ATTEMPTS_OF_A_MOVE)
 			ereport(ERROR,

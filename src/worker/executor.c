@@ -20,6 +20,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -28,6 +29,7 @@
 #include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
@@ -81,6 +83,7 @@ typedef struct Executor
 	Oid role;
 	bool connected;
 	bool in_batch; /* then take is to be put back at exit */
+	bool committing;
 	RoleTake take;
 	TimestampTz skipped_due;   /* stepped over, DUE_NEVER = nothing */
 	TimestampTz skipped_until; /* go back for it at that time */
@@ -101,6 +104,7 @@ typedef struct Executor
 
 static Executor me;
 static TimeoutId help_timeout;
+static emit_log_hook_type previous_log_hook = NULL;
 static volatile sig_atomic_t told_to_end = false;
 static volatile sig_atomic_t asked_in_batch = false;
 
@@ -218,6 +222,22 @@ connect_as_role(void)
 	cmdsched_role_clear_failed_starts(me.role_slot);
 }
 
+/*
+ * The context of a message may be the text of a handler's dynamic SQL, with
+ * what only the owner of the command is to see.
+ */
+static void
+keep_context_out_of_log(ErrorData *message)
+{
+	if (!cmdsched_log_error_messages && me.dispatch.last.running)
+	{
+		message->hide_ctx = true;
+		message->internalquery = NULL;
+	}
+	if (previous_log_hook)
+		previous_log_hook(message);
+}
+
 /* The first command of a batch: it may be a slow one. */
 static void
 watch_over_batch(void)
@@ -254,6 +274,16 @@ begin_transaction(void)
 	StartTransactionCommand();
 }
 
+/* Now rather than in the commit, which would keep what they set. */
+static void
+fire_deferred_triggers(void)
+{
+	int guc_nest_level = NewGUCNestLevel();
+
+	AfterTriggerFireDeferred();
+	AtEOXact_GUC(false, guc_nest_level);
+}
+
 /* False where the extension is gone, or the database only a copy. */
 static bool
 run_batch(void)
@@ -278,6 +308,9 @@ run_batch(void)
 	dispatch->group_size = Min(me.group_size, dispatch->max_commands);
 	dispatch->before_attempt = watch_over_batch;
 	cmdsched_dispatch(dispatch);
+	me.committing = true;
+	cmdsched_journal_show_commit(me.slot, dispatch->attempts);
+	fire_deferred_triggers();
 	if (dispatch->next_due != DUE_NEVER || dispatch->end == DISPATCH_DRY)
 		cmdsched_role_set_next_due(me.role_slot, dispatch->next_due);
 	me.group_size = dispatch->group_size;
@@ -369,11 +402,11 @@ remember_skipped(void)
 static bool
 run_batch_transaction(void)
 {
-	volatile bool committing = false;
 	volatile bool extension_exists = true;
 
 	me.dispatch.end = DISPATCH_FULL;
 	me.dispatch.attempts = 0;
+	me.committing = false;
 	if (me.skipped_due != DUE_NEVER &&
 		GetCurrentTimestamp() >= me.skipped_until)
 		go_back();
@@ -384,10 +417,8 @@ run_batch_transaction(void)
 	{
 		begin_transaction();
 		extension_exists = run_batch();
-		committing = true;
-		cmdsched_journal_show_commit(me.slot, me.dispatch.attempts);
 		CommitTransactionCommand();
-		committing = false;
+		me.committing = false;
 		disable_timeout(help_timeout, false);
 		/* Others may have stepped over what this batch gave up again. */
 		me.take.took_pending |= me.dispatch.rolled_back;
@@ -399,7 +430,7 @@ run_batch_transaction(void)
 	}
 	PG_CATCH();
 	{
-		recover_batch(committing);
+		recover_batch(me.committing);
 	}
 	PG_END_TRY();
 	if (me.dispatch.end != DISPATCH_PROCEDURE)
@@ -807,6 +838,8 @@ cmdsched_executor_main(Datum arg)
 		proc_exit(0);
 	before_shmem_exit(give_up, (Datum) 0);
 	me.role_slot = cmdsched_executor_role_slot(me.slot);
+	previous_log_hook = emit_log_hook;
+	emit_log_hook = keep_context_out_of_log;
 	connect_as_role();
 	me.database_slot = cmdsched_database_add(MyDatabaseId);
 	me.group_size = cmdsched_batch_size;

@@ -376,6 +376,26 @@ cmdsched_journal_convicts(Oid role, text *schedule_id)
 	return suspect != NULL && suspect->convicted;
 }
 
+/* The suspects of this database, one after the other; false at the end. */
+bool
+cmdsched_journal_next(int *place, Oid *role, text **schedule_id)
+{
+	if (!attach() || pg_atomic_read_u32(&journal->nsuspects) == 0)
+		return false;
+	while (*place < MAX_SUSPECTS)
+	{
+		Suspect *suspect = &journal->suspects[(*place)++];
+
+		if (suspect->ncommands == 0 || suspect->database != MyDatabaseId ||
+			suspect->id_len == 0)
+			continue;
+		*role = suspect->role;
+		*schedule_id = cstring_to_text_with_len(suspect->id, suspect->id_len);
+		return true;
+	}
+	return false;
+}
+
 /* It ran and nothing happened, or it is held now. */
 void
 cmdsched_journal_close_case(Oid role, text *schedule_id)

@@ -27,6 +27,7 @@ extern void cmdsched_journal_note_quit(int slot);
 /* Suspects */
 extern bool cmdsched_journal_suspects(const Command *command);
 extern bool cmdsched_journal_convicts(Oid role, text *schedule_id);
+extern bool cmdsched_journal_next(int *place, Oid *role, text **schedule_id);
 extern void cmdsched_journal_close_case(Oid role, text *schedule_id);
 
 /* The trial: a suspect runs while nobody else does */

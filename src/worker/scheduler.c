@@ -37,6 +37,7 @@
 #include "command/invoke.h"
 #include "compat.h"
 #include "settings.h"
+#include "worker/journal.h"
 #include "worker/shared_state.h"
 #include "worker/worker.h"
 
@@ -513,7 +514,8 @@ forget_role(Oid role)
 
 	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
 	{
-		if (cmdsched_role_oid(slot) == role && count_executors(slot).total == 0)
+		if (cmdsched_role_oid(slot) == role &&
+			count_executors(slot).total == 0)
 			cmdsched_role_forget(slot);
 	}
 }
@@ -587,6 +589,20 @@ look_for_home(void)
 				errhint("Use cmdsched.adopt() to let them run here."));
 }
 
+/* One that is not there, or not due, need not be waited for. */
+static void
+close_cases(TimestampTz now)
+{
+	int place = 0;
+	CommandKey key;
+
+	while (cmdsched_journal_next(&place, &key.scheduled_by, &key.schedule_id))
+	{
+		if (!cmdsched_command_is_due(&key, now))
+			cmdsched_journal_close_case(key.scheduled_by, key.schedule_id);
+	}
+}
+
 /* False where the extension is gone. */
 static bool
 sweep(TimestampTz now)
@@ -606,6 +622,7 @@ sweep(TimestampTz now)
 	if (exists && at_home)
 	{
 		forget_idle_roles();
+		close_cases(now);
 		cmdsched_command_sweep(found_due, &obstructed);
 		foreach(cell, obstructed)
 			hold_role(lfirst_oid(cell), now);
