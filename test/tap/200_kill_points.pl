@@ -37,11 +37,11 @@ SQL
 # same time, or later, is not disturbed.
 sub crash
 {
-	my ($point, $pid) = @_;
+	my ($point, @pids) = @_;
 	my $offset = -s $node->logfile;
 
 	query($node, "SET ROLE bob; SELECT count(cmdsched.schedule('Effect', '{}', now() + interval '1 second', schedule_id => '$point-bystander-' || i)) FROM generate_series(1, 50) AS i");
-	kill 'KILL', $pid;
+	kill 'KILL', @pids;
 	wait_for_log_line($node, qr/all server processes terminated; reinitializing/, $offset, "$point: the server restarts");
 	wait_for_workers($node, "$point: the workers are back");
 	return;
@@ -51,28 +51,28 @@ sub bystanders_ran_once
 {
 	my ($point) = @_;
 
-	ran_once($node, "$point-bystander-%", 50, "$point: the others have run once");
+	ran_once($node, "$point-bystander-%", 50, "$point: the others have run once, and soon", timeout => 8);
 	return;
 }
 
-# Returns the pid of a role's executor that has run something and is idle.
-sub idle_executor
+# Returns the pids of a role's executors that have run something and are idle.
+sub idle_executors
 {
 	my ($role, $id) = @_;
 
 	query($node, "SET ROLE $role; SELECT cmdsched.schedule('Effect', schedule_id => '$id')");
 	ran_once($node, $id, 1, "$id has run");
-	wait_for($node, "SELECT string_agg(state, ' ') FROM cmdsched.workers WHERE role = '$role'", 'idle', "the executor of $role is idle");
-	return query($node, "SELECT pid FROM cmdsched.workers WHERE role = '$role'");
+	wait_for($node, "SELECT string_agg(DISTINCT state, ' ') FROM cmdsched.workers WHERE role = '$role'", 'idle', "the executors of $role are idle");
+	return split /\n/, query($node, "SELECT pid FROM cmdsched.workers WHERE role = '$role'");
 }
 
 # Before it has taken the command, of which it knows already.
 {
-	my $pid = idle_executor('alice', 'before-first');
+	my @pids = idle_executors('alice', 'before-first');
 
-	kill 'STOP', $pid;
+	kill 'STOP', @pids;
 	query($node, "SET ROLE alice; SELECT cmdsched.schedule('Effect', schedule_id => 'before')");
-	crash('before', $pid);
+	crash('before', @pids);
 	ran_once($node, 'before', 1, 'before: the command has run once');
 	bystanders_ran_once('before');
 }
@@ -114,9 +114,9 @@ SQL
 	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
 
 	query($node, "SET ROLE alice; SELECT cmdsched.schedule('Effect', schedule_id => 'committed')");
-	wait_for($node, "SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'cmdsched executor'", 'SyncRep', 'committed: it waits for a standby');
+	wait_for($node, "SELECT wait_event FROM pg_stat_activity JOIN cmdsched.workers USING (pid) WHERE schedule_id = 'committed'", 'SyncRep', 'committed: it waits for a standby');
 	is(query($node, "SELECT count(*) FROM shop.effects WHERE schedule_id = 'committed'"), '0', 'committed: nobody sees its effects');
-	crash('committed', query($node, "SELECT pid FROM cmdsched.workers WHERE role = 'alice'"));
+	crash('committed', executor_pid($node, 'committed'));
 	is(query($node, "SELECT cmdsched.get('committed') IS NULL"), 't', 'committed: it is done');
 	reload_conf($node, synchronous_standby_names => '');
 	bystanders_ran_once('committed');
@@ -125,9 +125,7 @@ SQL
 
 # When it has nothing to do any more.
 {
-	my $pid = idle_executor('alice', 'after');
-
-	crash('after', $pid);
+	crash('after', idle_executors('alice', 'after'));
 	bystanders_ran_once('after');
 	ran_once($node, 'after', 1, 'after: the command has not run again');
 }

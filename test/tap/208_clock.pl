@@ -88,19 +88,10 @@ SQL
 	all_goes_on("$name-forth");
 
 	# And back.
-	my $session = session($node);
-	query($node, "SELECT cmdsched.schedule('Effect', '{}', now() + interval '1 second', schedule_id => '$name-locked')");
-	$session->query("BEGIN; SELECT cmdsched.cancel('$name-locked')");
-	wait_for($node, "SELECT count(*) FROM cmdsched.get_due_commands() WHERE schedule_id = '$name-locked'", '1', "$name: a command is due that somebody has locked");
-	query($node, "SELECT cmdsched.schedule('Effect', schedule_id => '$name-stepped-over')");
-	ran_once($node, "$name-stepped-over", 1, "$name: the executor has stepped over it");
 	query($node, "SET ROLE busy; SELECT cmdsched.schedule('Busy', '{\"gate\": \"$name-back\"}', schedule_id => '$name-back-busy')");
 	wait_until_running($node, "$name-back-busy");
 	move_clock(-$seconds);
-	$session->query('ROLLBACK');
-	$session->quit;
 	all_goes_on("$name-back");
-	ran_once($node, "$name-locked", 1, "$name back: the one that was locked runs", timeout => $patience);
 	is(query($node, "SELECT status, attempts FROM cmdsched.get('$name-later')"), 'pending|0', "$name: what is not due waits");
 	is(query($node, "SELECT count(*) FROM shop.effects WHERE schedule_id LIKE '$name-due-%'"), '20', "$name back: what had run has not run again");
 }
