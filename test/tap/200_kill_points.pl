@@ -63,7 +63,7 @@ sub idle_executors
 	query($node, "SET ROLE $role; SELECT cmdsched.schedule('Effect', schedule_id => '$id')");
 	ran_once($node, $id, 1, "$id has run");
 	wait_for($node, "SELECT string_agg(DISTINCT state, ' ') FROM cmdsched.workers WHERE role = '$role'", 'idle', "the executors of $role are idle");
-	return split /\n/, query($node, "SELECT pid FROM cmdsched.workers WHERE role = '$role'");
+	return split /\n/, query($node, "SELECT pid FROM cmdsched.workers WHERE role = '$role' AND pid > 0");
 }
 
 # Before it has taken the command, of which it knows already.

@@ -38,7 +38,7 @@ sub hang
 
 hang('first', 'alice', 'bob');
 {
-	my @pids = split /\n/, query($node, 'SELECT pid FROM cmdsched.workers');
+	my @pids = split /\n/, query($node, 'SELECT pid FROM cmdsched.workers WHERE pid > 0');
 	my %before = map { $_ => cpu_seconds($_) } @pids;
 
 	# Some seconds, in which there is something to do for the scheduler.
