@@ -1,6 +1,7 @@
 # cmdsched: build, install, test.  CONTRIBUTING.md says what is used daily.
 # Variables: PG_CONFIG (which PostgreSQL), T (which test, see test/README.md),
-# ROUNDS, SEED, COMMANDS and FAULTS (of make torture).
+# ROUNDS, SEED, COMMANDS and FAULTS (of make torture), SEED, CALLS and SECONDS
+# (of make fuzz).
 
 EXTENSION = cmdsched
 MODULE_big = cmdsched
@@ -43,7 +44,7 @@ endif
 
 # These need no PostgreSQL to begin with, and PGXS has a "check" of its own:
 # it is read for all other targets only.
-OURS = test demo bench bench-peers torture ready format check check-format check-layers check-symbols check-version
+OURS = test demo bench bench-peers torture fuzz ready format check check-format check-layers check-symbols check-version
 
 ifneq ($(filter $(OURS),$(MAKECMDGOALS)),)
 
@@ -65,6 +66,10 @@ bench-peers: ready
 # How long, which chance and how much: see test/torture/run.
 torture: ready
 	@PG_CONFIG='$(PG_CONFIG)' test/torture/run '$(or $(ROUNDS),100)' '$(SEED)' '$(COMMANDS)' $(FAULTS)
+
+# See test/fuzz/README.md.
+fuzz: ready
+	@PG_CONFIG='$(PG_CONFIG)' test/fuzz/run '$(SEED)' '$(CALLS)' '$(SECONDS)'
 
 # Everything installed that these need, cmdsched included.
 ready:
