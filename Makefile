@@ -44,7 +44,7 @@ endif
 
 # These need no PostgreSQL to begin with, and PGXS has a "check" of its own:
 # it is read for all other targets only.
-OURS = test demo bench bench-peers torture fuzz ready format check check-format check-layers check-symbols check-version
+OURS = test demo bench bench-peers torture fuzz valgrind ready format check check-format check-layers check-symbols check-version
 
 ifneq ($(filter $(OURS),$(MAKECMDGOALS)),)
 
@@ -70,6 +70,9 @@ torture: ready
 # See test/fuzz/README.md.
 fuzz: ready
 	@PG_CONFIG='$(PG_CONFIG)' test/fuzz/run '$(SEED)' '$(CALLS)' '$(SECONDS)'
+
+valgrind: ready
+	@PG_CONFIG='$(PG_CONFIG)' test/valgrind $(T)
 
 # Everything installed that these need, cmdsched included.
 ready:

@@ -32,6 +32,8 @@
 #	Ends the last server that was started, and all servers below $scratch,
 #	started by whomever.
 #
+# $POSTGRES, where it is set, is started in place of the program postgres.
+#
 # Also set: $pg_major, $pg_version, $pg_bindir (first in PATH) and $scratch.
 # A server is chosen by PG_CONFIG; without it, pg_config in PATH or the newest
 # in Debian's folders.
@@ -226,7 +228,7 @@ start_server()
 	as_user initdb -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$scratch/initdb.log" 2>&1 ||
 		die "$(cat "$scratch/initdb.log")"
 	server_settings "$folder" "$@" | as_user tee -a "$folder/data/postgresql.conf" >/dev/null
-	as_user pg_ctl start -D "$folder/data" -l "$server_log" -w -t 60 </dev/null >/dev/null ||
+	as_user pg_ctl start -D "$folder/data" -l "$server_log" -w -t 60 ${POSTGRES:+-p "$POSTGRES"} </dev/null >/dev/null ||
 		die "The server did not start: $(tail -n 20 "$server_log")"
 	export PGHOST=$folder PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 }
