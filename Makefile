@@ -44,7 +44,7 @@ endif
 
 # These need no PostgreSQL to begin with, and PGXS has a "check" of its own:
 # it is read for all other targets only.
-OURS = test demo bench bench-peers torture fuzz valgrind coverage ready format check check-format check-layers check-symbols check-version
+OURS = test demo bench bench-peers torture fuzz valgrind coverage lint ready format check check-format check-layers check-symbols check-version
 
 ifneq ($(filter $(OURS),$(MAKECMDGOALS)),)
 
@@ -76,6 +76,9 @@ valgrind: ready
 
 coverage:
 	@PG_CONFIG='$(PG_CONFIG)' test/coverage $(T)
+
+lint:
+	@PG_CONFIG='$(PG_CONFIG)' test/lint
 
 # Everything installed that these need, cmdsched included.
 ready:
