@@ -45,6 +45,7 @@ endif
 # These need no PostgreSQL to begin with, and PGXS has a "check" of its own:
 # it is read for all other targets only.
 OURS = test demo bench bench-peers torture fuzz valgrind coverage lint ready format check check-format check-layers check-symbols check-version
+OURS = test demo bench bench-peers torture ready format check check-format check-layers check-symbols check-hardening check-version check-script
 
 ifneq ($(filter $(OURS),$(MAKECMDGOALS)),)
 
@@ -87,11 +88,11 @@ ready:
 format:
 	@test/check reformat
 
-check check-symbols:
+check check-symbols check-hardening:
 	@$(MAKE) -s all
-	@test/check $(filter symbols,$(@:check-%=%))
+	@test/check $(filter symbols hardening,$(@:check-%=%))
 
-check-format check-layers check-version:
+check-format check-layers check-version check-script:
 	@test/check $(@:check-%=%)
 
 # Targets of PGXS that are asked for in the same breath.

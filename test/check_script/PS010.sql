@@ -1,0 +1,4 @@
+-- Schemas.
+CREATE SCHEMA IF NOT EXISTS ours; -- bad
+CREATE SCHEMA theirs;
+CREATE SCHEMA IF NOT EXISTS theirs;

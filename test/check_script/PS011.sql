@@ -1,0 +1,5 @@
+-- Sequences.
+CREATE SEQUENCE IF NOT EXISTS public.s; -- bad
+CREATE SCHEMA ours;
+CREATE SEQUENCE IF NOT EXISTS ours.s;
+CREATE SEQUENCE public.s;

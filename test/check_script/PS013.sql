@@ -1,0 +1,3 @@
+-- Foreign servers.
+CREATE SERVER IF NOT EXISTS s FOREIGN DATA WRAPPER postgres_fdw; -- bad
+CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw;
