@@ -15,6 +15,8 @@ log_min_error_statement = debug1
 log_error_verbosity = verbose
 log_statement = all
 log_min_duration_statement = 0
+log_lock_waits = on
+deadlock_timeout = 10ms
 log_parameter_max_length = -1
 log_parameter_max_length_on_error = -1
 cmdsched.log_min_duration = 0
@@ -34,7 +36,8 @@ CREATE ROLE alice LOGIN;
 CREATE ROLE bob LOGIN;
 CREATE TABLE shop.unique (x text UNIQUE DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO shop.unique VALUES (md5('payload') || md5('text'));
-GRANT SELECT, INSERT ON shop.unique TO alice;
+CREATE TABLE shop.locked (x text);
+GRANT SELECT, INSERT ON shop.unique, shop.locked TO alice;
 
 CREATE FUNCTION shop.leak(command cmdsched.scheduled_commands) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -58,6 +61,7 @@ BEGIN
 					NULL;
 				END;
 			END LOOP;
+		WHEN 'waits' THEN EXECUTE format('INSERT INTO shop.locked VALUES (%L)', secret);
 		WHEN 'running' THEN
 			WHILE NOT EXISTS (SELECT FROM shop.open_gates) LOOP
 				EXECUTE format('SELECT pg_sleep(0.02), %L', secret);
@@ -127,6 +131,15 @@ schedule('stubborn', 'Limited', '0');
 ends('stubborn', 'failed|57P01');
 nothing_in_log('stubborn: nor when its process has to be ended');
 
+my $locker = session($node);
+$locker->query_safe('BEGIN; LOCK TABLE shop.locked');
+schedule('waits', 'Leak', '0');
+wait_for_log_line($node, qr/cmdsched executor LOG:.*still waiting for/, $read, 'waits: for a lock, and the log says so');
+$locker->query_safe('COMMIT');
+$locker->quit;
+wait_for($node, 'SELECT count(*) FROM shop.locked', '1', 'waits: done');
+nothing_in_log('waits: nothing of it is in the log');
+
 # ----------------------------------------------------------------------------
 # While it runs, what others see
 # ----------------------------------------------------------------------------
@@ -163,6 +176,12 @@ nothing_in_log('and nothing of all this is in the log');
 # Ended from outside, in the middle of it.
 is(query($node, "SELECT pg_terminate_backend(pid, 10000) FROM cmdsched.workers WHERE schedule_id = 'running'"), 't', 'running: ended by an administrator');
 nothing_in_log('running: nothing of it is in the log then');
+
+# And by a crash: the log says what the process was doing.
+wait_until_running($node, 'running', 'running: again');
+kill 'KILL', executor_pid($node, 'running');
+wait_for_log_line($node, qr/was terminated by signal 9.*database system is ready/s, $read, 'running: its process crashes');
+nothing_in_log('running: nothing of it is in the log of a crash');
 open_gate($node, 'any');
 wait_for($node, "SELECT count(*) FROM shop.effects WHERE schedule_id = 'running'", '1', 'running: done');
 
