@@ -141,8 +141,8 @@ kill_other()
 	since_ready
 }
 
-# What its orphans still do, and the time until they are gone and a new one is
-# ready, is no recovery yet.
+# What its orphans still do is no recovery: the time until they are gone and a
+# new one can start is a part of it.  Its start is PostgreSQL's own affair.
 kill_postmaster()
 {
 	local killed
@@ -151,7 +151,7 @@ kill_postmaster()
 	kill -9 "$(postmaster_pid)"
 	start_again
 	since_ready
-	before="extract(epoch FROM $since - $killed)"
+	before="extract(epoch FROM $(time_of 'LOG:  starting PostgreSQL') - $killed)"
 }
 
 # ---------------------------------------------------------------------------

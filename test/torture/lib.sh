@@ -172,7 +172,13 @@ since_now()
 since_ready()
 {
 	wait_until 'the server to be ready' log_has "$ready"
-	since="timestamptz '$(new_log | grep "$ready" | tail -n 1 | cut -d ' ' -f 1-3)'"
+	since=$(time_of "$ready")
+}
+
+# Of the last such line after the mark, as SQL.
+time_of()
+{
+	new_log | grep -E "$1" | tail -n 1 | sed -E "s/^([^ ]+ [^ ]+ [^ ]+) .*/timestamptz '\\1'/"
 }
 
 set_clock()
