@@ -105,7 +105,7 @@ reset_configuration()
 try_to_start()
 {
 	local postmaster deadline=$((SECONDS + limit))
-	(exec "${unprivileged[@]}" LD_PRELOAD="$scratch/clock.so" TORTURE_CLOCK="$scratch/clock" \
+	(exec "${unprivileged[@]}" LD_PRELOAD="$scratch/clock.so" CLOCK_FILE="$scratch/clock" \
 		postgres -D "$folder/data" -k "$folder" </dev/null >>"$folder/server.log" 2>&1) &
 	postmaster=$!
 	disown
@@ -184,7 +184,7 @@ time_of()
 set_clock()
 {
 	clock_offset=$1
-	perl -e 'open my $clock, "+<", $ARGV[0] or die; syswrite $clock, pack "q", $ARGV[1] * 1e9' "$scratch/clock" "$1"
+	perl -e 'open my $clock, "+<", $ARGV[0] or die; syswrite $clock, pack "q", $ARGV[1]' "$scratch/clock" "$1"
 }
 
 # ---------------------------------------------------------------------------
