@@ -3,9 +3,9 @@
 # ROUNDS, SEED, COMMANDS and FAULTS (of make torture), SEED, CALLS and SECONDS
 # (of make fuzz).
 
-EXTENSION = cmdsched
+EXTENSION = cmdsched cmdsched_pgtap
 MODULE_big = cmdsched
-DATA = $(wildcard sql/cmdsched--*.sql)
+DATA = $(wildcard sql/cmdsched*--*.sql)
 HEADERS = $(wildcard src/cmdsched.h)
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
@@ -30,8 +30,8 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard test/isolation/specs/*.spec)))
 # pg_regress of 15 wants expected/ beside sql/, later ones want it here: a
 # folder of links serves both.  That of the isolation tests is beside specs/.
 REGRESS_PREP = tmp_check/expected
-REGRESS_OPTS = --inputdir=tmp_check --load-extension=$(EXTENSION)
-ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION) \
+REGRESS_OPTS = --inputdir=tmp_check --load-extension=cmdsched
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=cmdsched \
 	$(if $(filter 15,$(MAJORVERSION)),,--expecteddir=test/isolation)
 
 # The server that objects were built for, so that another one rebuilds them.

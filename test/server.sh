@@ -170,7 +170,7 @@ is_installed()
 {
 	local file
 	cmp -s cmdsched.so "$("$PG_CONFIG" --pkglibdir)/cmdsched.so" || return
-	for file in cmdsched.control sql/*.sql; do
+	for file in *.control sql/*.sql; do
 		cmp -s "$file" "$("$PG_CONFIG" --sharedir)/extension/${file##*/}" || return
 	done
 }
