@@ -111,6 +111,8 @@ missing_packages()
 	[ -x "$PG_CONFIG" ] && [ -e "$("$PG_CONFIG" --pgxs)" ] || echo "postgresql-server-dev-$pg_major"
 	[ -e "$extensions/pgtap.control" ] || echo "postgresql-$pg_major-pgtap"
 	[ -e "$extensions/pg_cron.control" ] || echo "postgresql-$pg_major-cron"
+	/usr/bin/python3 -c 'import pytest' 2>/dev/null || echo python3-pytest
+	/usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
 
 	local package
 	for package; do

@@ -8,7 +8,7 @@
  * application: it places orders, schedules commands, and its commands run
  * as shop_app, too.
  */
-CREATE EXTENSION cmdsched;
+CREATE EXTENSION IF NOT EXISTS cmdsched;
 
 CREATE ROLE shop_admin NOLOGIN;
 CREATE ROLE shop_app LOGIN;
