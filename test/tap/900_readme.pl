@@ -201,6 +201,11 @@ SQL
 	ok(index($readme, "`$name`") >= 0, "column $name of $table");
 }
 
+foreach my $file ('test/pgtap/stories.sql', 'test/python/test_stories.py')
+{
+	ok(index($readme, slurp_file($file)) >= 0, "$file is shown as it is");
+}
+
 foreach my $link ($readme =~ /\]\(([^)]+)\)/g)
 {
 	if ($link =~ /^#(.*)/)
