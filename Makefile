@@ -44,8 +44,7 @@ endif
 
 # These need no PostgreSQL to begin with, and PGXS has a "check" of its own:
 # it is read for all other targets only.
-OURS = test demo bench bench-peers torture fuzz valgrind coverage lint ready format check check-format check-layers check-symbols check-version
-OURS = test demo bench bench-peers torture ready format check check-format check-layers check-symbols check-hardening check-version check-script
+OURS = test demo bench bench-peers torture fuzz valgrind coverage lint ready format check check-format check-layers check-symbols check-hardening check-version check-script
 
 ifneq ($(filter $(OURS),$(MAKECMDGOALS)),)
 
