@@ -161,7 +161,9 @@ leave(int code, Datum arg)
 		record_termination();
 	if (me.in_batch)
 		cmdsched_role_put_back(me.role_slot, &me.take);
-	go_back();
+	/* What others of the role run is theirs to go back for. */
+	if (cmdsched_executor_is_alone(me.slot))
+		go_back();
 	cmdsched_journal_clear(me.slot);
 	cmdsched_trial_leave_batch(me.slot);
 	cmdsched_trial_close(me.slot);

@@ -1166,6 +1166,14 @@ cmdsched_executor_others_run(int slot, const Command *command)
 	return found;
 }
 
+bool
+cmdsched_executor_is_alone(int slot)
+{
+	RoleSlot *role = &shared->roles[shared->executors[slot].role_slot];
+
+	return pg_atomic_read_u32(&role->nexecutors) < 2;
+}
+
 /* Is there an executor of the role in an earlier slot? */
 bool
 cmdsched_executor_is_additional(int slot)

@@ -163,6 +163,7 @@ extern void cmdsched_executor_show_command(int slot, const Command *command);
 extern bool cmdsched_executor_others_frontier(int slot,
 											  CommandPosition *frontier);
 extern bool cmdsched_executor_others_run(int slot, const Command *command);
+extern bool cmdsched_executor_is_alone(int slot);
 extern bool cmdsched_executor_is_additional(int slot);
 extern void cmdsched_executor_count_commands(int slot, uint64 ncommands);
 extern bool cmdsched_executor_info(int slot, Oid database, WorkerInfo *info);
