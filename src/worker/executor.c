@@ -276,7 +276,7 @@ begin_transaction(void)
 	StartTransactionCommand();
 }
 
-/* Now rather than in the commit, which would keep what they set. */
+/* Now rather than in the commit, which would keep what they leave behind. */
 static void
 fire_deferred_triggers(void)
 {
@@ -284,6 +284,7 @@ fire_deferred_triggers(void)
 
 	AfterTriggerFireDeferred();
 	AtEOXact_GUC(false, guc_nest_level);
+	cmdsched_invoke_clean_session();
 }
 
 /* False where the extension is gone, or the database only a copy. */
