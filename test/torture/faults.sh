@@ -241,7 +241,7 @@ promote()
 	wait_for 'SELECT count(*) FROM pg_stat_replication' 1
 	configure synchronous_standby_names "'*'"
 	# When this is acknowledged, so is everything before.
-	probe alice
+	schedule_probe alice
 	pause_ms $((RANDOM % 1000))
 
 	folder=$old
@@ -348,7 +348,7 @@ step_to()
 	last_n=$(last_effect)
 	set_clock "$1"
 	since_now
-	probe alice
+	schedule_probe alice
 	measure
 	last_n=$(last_effect)
 	pause_ms $((RANDOM % 500))
@@ -384,7 +384,7 @@ no_slots()
 	hog=$!
 	wait_for "SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'" t
 	configure cmdsched.enabled on
-	probe alice
+	schedule_probe alice
 	wait_until 'the log to say that there is no slot' log_has 'found no free background worker slot'
 	pause_ms $((RANDOM % 1000))
 	since_now

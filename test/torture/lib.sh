@@ -191,20 +191,18 @@ set_clock()
 # Commands of our own
 # ---------------------------------------------------------------------------
 
-# probe ROLE: schedules one that is due, until that is acknowledged.
-probe()
+# schedule_probe ROLE: one that is due, until that is acknowledged.  Sets
+# probe to its id.
+schedule_probe()
 {
-	probes=0
 	wait_until 'a command to be scheduled' try_to_probe "$1"
 }
 
 try_to_probe()
 {
-	local id
-	probes=$((probes + 1))
-	printf -v id '%05d.probe.%d.%s' "$round" $probes "${EPOCHREALTIME#*.}"
-	printf 'tried\t%s\n' "$id" >>"$ledger"
-	sql -U "$1" -c "SELECT torture.submit('Quick', '$id', '0', false)" >/dev/null || return
-	printf 'acked\t%s\n' "$id" >>"$ledger"
+	printf -v probe '%05d.probe.%s' "$round" "${EPOCHREALTIME/./}"
+	printf 'tried\t%s\n' "$probe" >>"$ledger"
+	sql -U "$1" -c "SELECT torture.submit('Quick', '$probe', '0', false)" >/dev/null || return
+	printf 'acked\t%s\n' "$probe" >>"$ledger"
 	sync "$ledger"
 }

@@ -126,14 +126,15 @@ SELECT cmdsched.register_handler(command_type, handler, max_attempts => 1000, ba
 -- ---------------------------------------------------------------------------
 
 -- Seconds that due commands (of the role, if one is named) had to wait after
--- an event until one had run, or until a new worker of that kind (if one is
--- named) was there, whichever is longer.  NULL where that is still to come.
--- Effects up to last_n were there before the event: when the clock was set
--- back they look later than it.
-CREATE FUNCTION torture.recovery(event timestamptz, last_n bigint, role text, worker text) RETURNS numeric
+-- an event until one had run, until this probe had, which was scheduled after
+-- the event, and until a new worker of that kind (if one is named) was there:
+-- the longest of them.  NULL where one is still to come.  Effects up to last_n
+-- were there before the event: when the clock was set back they look later
+-- than it.
+CREATE FUNCTION torture.recovery(event timestamptz, last_n bigint, role text, probe text, worker text) RETURNS numeric
 LANGUAGE sql STABLE AS $$
     WITH later AS (
-        SELECT e.at, e.due
+        SELECT e.id, e.at, e.due
           FROM torture.effects AS e
          WHERE e.n > last_n
            AND e.at BETWEEN event AND event + interval '5 minutes'
@@ -141,6 +142,10 @@ LANGUAGE sql STABLE AS $$
     first_effect AS (
         SELECT min(l.at) - greatest(event, min(l.due)) AS after
           FROM later AS l),
+    probe_effect AS (
+        SELECT l.at - greatest(event, l.due) AS after
+          FROM later AS l
+         WHERE l.id = probe),
     successor AS (
         SELECT a.backend_start - event AS after
           FROM pg_stat_activity AS a
@@ -150,7 +155,6 @@ LANGUAGE sql STABLE AS $$
          UNION ALL
         SELECT interval '0'
          WHERE worker = '')
-    SELECT extract(epoch FROM greatest(f.after, s.after))
-      FROM first_effect AS f, successor AS s
-     WHERE f.after IS NOT NULL
+    SELECT extract(epoch FROM greatest(f.after, p.after, s.after))
+      FROM first_effect AS f, probe_effect AS p, successor AS s
 $$;
