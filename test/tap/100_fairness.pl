@@ -60,10 +60,13 @@ open_gate($node, 'batch');
 ran_once($node, 'batch-slow', 1, 'which ends when it may');
 
 # When those that had come to help have left for want of work.
-reload_conf($node, 'cmdsched.executor_idle_timeout' => '1s');
 schedule_as('quick', 'Slow', '{"gate": "helper"}', 'helper-slow', 1);
 wait_until_running($node, 'helper-slow-1');
-wait_for($node, "SELECT count(*) FROM cmdsched.workers WHERE kind = 'executor'", '1', 'the executors that have nothing to do leave');
+my $helpers = "FROM cmdsched.workers WHERE role = 'quick' AND state = 'idle' AND pid > 0";
+wait_for($node, "SELECT count(*) > 0 $helpers", 't', 'another executor is there');
+my $pids = query($node, "SELECT string_agg(pid::text, ', ') $helpers");
+reload_conf($node, 'cmdsched.executor_idle_timeout' => '1s');
+wait_for($node, "SELECT count(*) FROM cmdsched.workers WHERE pid IN ($pids)", '0', 'it leaves when it has nothing to do');
 schedule_as('quick', 'Effect', '{}', 'helper-quick', 100);
 ran_once($node, 'helper-quick-%', 100, 'a slow one holds up nobody after that');
 open_gate($node, 'helper');
