@@ -98,7 +98,7 @@ query($node, 'ALTER ROLE alice NOSUPERUSER');
 # A superuser that dispatches by hand as somebody else
 # ----------------------------------------------------------------------------
 
-create_handler('mallory', 'seize', "RESET ROLE; INSERT INTO shop.ran (what) VALUES (''seized''); ALTER ROLE mallory SUPERUSER" =~ s/''/'/gr);
+create_handler('mallory', 'seize', "RESET ROLE; INSERT INTO shop.ran (what) VALUES ('seized'); ALTER ROLE mallory SUPERUSER");
 query($node, "SET ROLE mallory; SELECT cmdsched.register_handler('seize', 'common.seize(jsonb)', max_attempts => 1)");
 query($node, 'SELECT cmdsched.stop()');
 query($node, "SET ROLE alice; SELECT cmdsched.schedule('seize', schedule_id => 'seize')");
