@@ -470,6 +470,13 @@ cmdsched_handler_lock_registry(void)
 	return true;
 }
 
+/* Nothing was set aside under the lock: let registrations in again. */
+void
+cmdsched_handler_unlock_registry(void)
+{
+	UnlockRelationOid(cmdsched_extension_get()->handlers, ShareLock);
+}
+
 /*
  * After a snapshot was taken: what it shows of a transaction that registered
  * a handler and scheduled a command may be ahead of the news of the handler.

@@ -62,6 +62,7 @@ extern FmgrInfo *cmdsched_handler_call(Handler *handler);
 extern void cmdsched_handler_forget_all(void);
 extern void cmdsched_handler_forget_calls(void);
 extern bool cmdsched_handler_lock_registry(void);
+extern void cmdsched_handler_unlock_registry(void);
 extern void cmdsched_handler_refresh(void);
 extern void cmdsched_handler_check_function(Oid function);
 extern void cmdsched_handler_register(const HandlerRegistration *registration);

@@ -46,7 +46,7 @@
 #define MAX_GROUP_SIZE 10000
 
 /* More attempts than that, in one move of the clock, are an endless loop. */
-#define MAX_ATTEMPTS_OF_A_MOVE 100000
+#define MAX_ATTEMPTS_OF_A_MOVE 25000
 
 /* One group, while it runs. */
 typedef struct CommandGroup
@@ -61,6 +61,7 @@ typedef struct CommandGroup
 	int attempts;
 	bool ended;			  /* dispatch->end says why */
 	bool registry_locked; /* handlers are what they seem to be */
+	bool set_aside;		  /* under that lock */
 	TimestampTz clock;
 } CommandGroup;
 
@@ -280,6 +281,16 @@ look_at_handler_again(CommandGroup *group, const Command *command,
 	return true;
 }
 
+/* Not where something was set aside: they would not see that before commit. */
+static void
+let_registrations_in(CommandGroup *group)
+{
+	if (group->set_aside)
+		return;
+	cmdsched_handler_unlock_registry();
+	group->registry_locked = false;
+}
+
 /* Set aside what cannot run here.  True if it is not to be run now. */
 static bool
 cannot_run(CommandGroup *group, const Command *command, Handler **handler)
@@ -300,14 +311,20 @@ cannot_run(CommandGroup *group, const Command *command, Handler **handler)
 	if (is_usable(*handler))
 		return false;
 	group->clock = GetCurrentTimestamp();
-	if (!look_at_handler_again(group, command, handler) ||
-		(dispatch->look_twice && !is_usable(*handler)))
+	if (!look_at_handler_again(group, command, handler))
 	{
 		dispatch->suspect_due = Min(dispatch->suspect_due, command->due_at);
 		return true;
 	}
-	if (is_usable(*handler))
-		return false;
+	if (dispatch->look_twice || is_usable(*handler))
+	{
+		let_registrations_in(group);
+		if (is_usable(*handler))
+			return false;
+		dispatch->suspect_due = Min(dispatch->suspect_due, command->due_at);
+		return true;
+	}
+	group->set_aside = true;
 	error = (*handler)->problem;
 	error.detail = (*handler)->hint;
 	set_aside(dispatch,
@@ -497,6 +514,13 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 
 	if (cannot_run(group, command, &handler))
 		return true;
+	/* Not under a lock that keeps registrations out. */
+	if (group->set_aside && dispatch->host == INVOKE_IN_EXECUTOR)
+	{
+		dispatch->end = DISPATCH_FULL;
+		group->ended = true;
+		return false;
+	}
 	if (ends_batch(group, handler))
 		return false;
 	suspect = is_suspect(dispatch, command);

@@ -284,7 +284,9 @@ fire_deferred_triggers(void)
 
 	AfterTriggerFireDeferred();
 	AtEOXact_GUC(false, guc_nest_level);
-	cmdsched_invoke_clean_session();
+	/* The lock of a procedure that is to be run is the session's, too. */
+	if (me.dispatch.end != DISPATCH_PROCEDURE)
+		cmdsched_invoke_clean_session();
 }
 
 /* False where the extension is gone, or the database only a copy. */
