@@ -21,7 +21,7 @@ DECLARE
 		'CREATE AGGREGATE fuzz.victim(jsonb) (SFUNC = jsonb_concat, STYPE = jsonb)',
 		'CREATE FUNCTION fuzz.victim(jsonb) RETURNS void LANGUAGE plpgsql AS ''no such syntax''',
 		'CREATE FUNCTION fuzz.victim(jsonb) RETURNS void LANGUAGE sql AS ''SELECT no_such_function($1)''',
-		'CREATE FUNCTION fuzz.victim(jsonb) RETURNS void LANGUAGE plpgsql AS ''BEGIN PERFORM fuzz.victim($1); END''',
+		'CREATE FUNCTION fuzz.victim(jsonb) RETURNS void LANGUAGE plpgsql AS ''BEGIN PERFORM fuzz.note($1); RAISE ''''undone''''; END''',
 		'CREATE FUNCTION fuzz.victim(jsonb, jsonb) RETURNS void LANGUAGE plpgsql AS ''BEGIN END''',
 		'CREATE FUNCTION fuzz.victim(text) RETURNS void LANGUAGE plpgsql AS ''BEGIN END''',
 		'CREATE FUNCTION fuzz.victim() RETURNS void LANGUAGE plpgsql AS ''BEGIN END''',
