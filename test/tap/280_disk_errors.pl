@@ -169,7 +169,7 @@ $offset = -s $node->logfile;
 begin_errors('write ENOSPC pg_wal');
 $node->psql('postgres', "SELECT cmdsched.schedule('Effect', schedule_id => 'unacknowledged')");
 wait_for_log_line($node, qr/PANIC:  could not write to (?:log )?file.*No space left on device/, $offset, 'a full pg_wal is a PANIC');
-wait_for_log_line($node, qr/shutting down because restart_after_crash is off.*database system is shut down/s, $offset, 'which ends the server');
+wait_for_log_line($node, qr/shutting down because "?restart_after_crash"? is off.*database system is shut down/s, $offset, 'which ends the server');
 $node->stop('immediate', fail_ok => 1);
 end_errors();
 $offset = -s $node->logfile;
