@@ -2,7 +2,7 @@
  *
  * dispatch.c
  *	  Runs a role's due commands in the current transaction: claim, call,
- *	  and record how it ended.
+ *	  and see to it that how it ended is recorded (attempt.c).
  *
  * The same code serves a background worker and a session that dispatches by
  * hand.
@@ -20,7 +20,6 @@
  */
 #include "postgres.h"
 
-#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -32,13 +31,11 @@
 #include "command/command_store.h"
 #include "command/handler_store.h"
 #include "settings.h"
+#include "worker/attempt.h"
 #include "worker/dispatch.h"
 #include "worker/journal.h"
 #include "worker/shared_state.h"
 #include "worker/wakeup.h"
-
-/* So often a deadlock or serialization failure does not count. */
-#define MAX_CONFLICTS 5
 
 /* So many rows in another executor's hands are stepped over one by one. */
 #define MAX_STEPS 16
@@ -65,155 +62,6 @@ typedef struct CommandGroup
 	TimestampTz clock;
 } CommandGroup;
 
-/* ------------------------------------------------------------------------
- * Recording
- * ------------------------------------------------------------------------
- */
-
-void
-cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
-						  const Handler *handler)
-{
-	Size length =
-		Min(VARSIZE_ANY_EXHDR(command->schedule_id), CMDSCHED_MAX_NAME);
-
-	SET_VARSIZE(record->id_space, VARHDRSZ + length);
-	memcpy(VARDATA(record->id_space),
-		   VARDATA_ANY(command->schedule_id),
-		   length);
-	record->key.schedule_id = (text *) record->id_space;
-	record->key.scheduled_by = command->scheduled_by;
-	text_to_cstring_buffer(command->command_type,
-						   record->type_name,
-						   sizeof(record->type_name));
-	record->attempts = command->attempts;
-	record->conflicts = command->conflicts;
-	record->execute_at = command->execute_at;
-	record->retry = handler->retry;
-	record->function = handler->function;
-	record->running = true;
-}
-
-/* A change of state that somebody may have to act on; never a payload. */
-static void
-log_settlement(const AttemptRecord *record, const Settlement *settlement)
-{
-	if (strcmp(settlement->status, "pending") == 0)
-		return;
-	ereport(LOG,
-			errmsg("command \"%s\" of type \"%s\" is %s, SQLSTATE %s",
-				   text_to_cstring(record->key.schedule_id),
-				   record->type_name,
-				   settlement->status,
-				   unpack_sql_state(settlement->error->sqlerrcode)),
-			cmdsched_log_error_messages
-				? errdetail_internal("%s", settlement->error->message)
-				: 0,
-			errhint("See last_error in cmdsched.scheduled_commands."));
-}
-
-/* After a deadlock or serialization failure: again at once, almost. */
-static void
-decide_on_conflict(const AttemptRecord *record, TimestampTz now,
-				   Settlement *settlement)
-{
-	int pause_ms =
-		cmdsched_retry_pause_ms(record->conflicts,
-								pg_prng_double(&pg_global_prng_state));
-
-	settlement->conflicts = record->conflicts + 1;
-	settlement->execute_at = record->execute_at;
-	settlement->due_at = TimestampTzPlusMilliseconds(now, pause_ms);
-}
-
-/* Apply the rules of what happens to an attempt that did not succeed. */
-static void
-decide(const AttemptRecord *record, const Outcome *outcome, TimestampTz now,
-	   Settlement *settlement)
-{
-	settlement->status = "pending";
-	settlement->attempts = record->attempts;
-	settlement->conflicts = 0;
-	settlement->error = NULL;
-	if (outcome->kind == OUTCOME_TRANSIENT &&
-		record->conflicts < MAX_CONFLICTS)
-	{
-		decide_on_conflict(record, now, settlement);
-		return;
-	}
-	if (outcome->kind == OUTCOME_SNOOZED)
-	{
-		settlement->execute_at = settlement->due_at = outcome->snooze_until;
-		return;
-	}
-
-	settlement->attempts = Min(record->attempts + 1, PG_INT16_MAX);
-	settlement->error = &outcome->error;
-	settlement->execute_at = settlement->due_at = DUE_NEVER;
-	if (outcome->kind != OUTCOME_ABANDONED)
-		settlement->execute_at = settlement->due_at =
-			cmdsched_retry_next(&record->retry,
-								settlement->attempts,
-								now,
-								pg_prng_double(&pg_global_prng_state));
-	if (settlement->due_at == DUE_NEVER)
-	{
-		settlement->status = "failed";
-		settlement->execute_at = record->execute_at;
-	}
-}
-
-/*
- * Record an attempt that did not succeed, after it was rolled back.  False
- * where somebody else has taken the command meanwhile.
- */
-bool
-cmdsched_dispatch_record(const AttemptRecord *record, const Outcome *outcome,
-						 TimestampTz now)
-{
-	Settlement settlement;
-
-	decide(record, outcome, now, &settlement);
-	if (!cmdsched_command_settle(&record->key,
-								 record->attempts,
-								 &settlement,
-								 now))
-		return false;
-	cmdsched_wakeup_note(record->key.scheduled_by, settlement.due_at);
-	if (settlement.error != NULL)
-		log_settlement(record, &settlement);
-	return true;
-}
-
-/*
- * Set a command aside that cannot run; error NULL: merely not now.  False
- * where somebody else has taken it meanwhile.
- */
-bool
-cmdsched_dispatch_hold(const AttemptRecord *record, const CommandError *error,
-					   TimestampTz now)
-{
-	Settlement settlement = {
-		.status = error != NULL ? "held" : "pending",
-		.attempts = record->attempts,
-		.conflicts = record->conflicts,
-		.execute_at = record->execute_at,
-		.due_at = DUE_NEVER,
-		.error = error,
-	};
-
-	if (!cmdsched_command_settle(&record->key,
-								 record->attempts,
-								 &settlement,
-								 now))
-		return false;
-	/* If this is rolled back, it is due as before, and no sooner than that. */
-	cmdsched_wakeup_note(record->key.scheduled_by, record->execute_at);
-	if (error != NULL)
-		log_settlement(record, &settlement);
-	return true;
-}
-
 static void
 set_aside(Dispatch *dispatch, const Command *command,
 		  const CommandError *error, const Handler *handler)
@@ -221,7 +69,7 @@ set_aside(Dispatch *dispatch, const Command *command,
 	AttemptRecord record;
 
 	cmdsched_attempt_remember(&record, command, handler);
-	(void) cmdsched_dispatch_hold(&record, error, dispatch->now);
+	(void) cmdsched_attempt_hold(&record, error, dispatch->now);
 }
 
 /* ------------------------------------------------------------------------
@@ -398,19 +246,6 @@ leave_to_executor(CommandGroup *group, const Command *command,
 }
 
 static void
-log_duration(const AttemptRecord *record, int64 duration_us)
-{
-	if (cmdsched_log_min_duration < 0 ||
-		duration_us < cmdsched_log_min_duration * (int64) 1000)
-		return;
-	ereport(LOG,
-			errmsg("command \"%s\" of type \"%s\" took %.3f ms",
-				   text_to_cstring(record->key.schedule_id),
-				   record->type_name,
-				   duration_us / 1000.0));
-}
-
-static void
 run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 			Handler *handler)
 {
@@ -419,6 +254,7 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	TimestampTz ended;
 
 	cmdsched_attempt_remember(&dispatch->last, command, handler);
+	dispatch->last.started = group->clock;
 	if (dispatch->before_attempt != NULL)
 		dispatch->before_attempt();
 	group_context = MemoryContextSwitchTo(group->command_context);
@@ -430,7 +266,7 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 
 	ended = GetCurrentTimestamp();
 	handler->last_duration_us = ended - group->clock;
-	log_duration(&dispatch->last, ended - group->clock);
+	cmdsched_attempt_succeeded(&dispatch->last, ended);
 	group->clock = ended;
 	group->attempts++;
 	dispatch->last.running = false;
@@ -650,7 +486,7 @@ settle_failure(Dispatch *dispatch, Outcome *outcome)
 		!SearchSysCacheExists1(PROCOID,
 							   ObjectIdGetDatum(dispatch->last.function)))
 		outcome->kind = OUTCOME_TRANSIENT;
-	cmdsched_dispatch_record(&dispatch->last, outcome, dispatch->now);
+	cmdsched_attempt_record(&dispatch->last, outcome, dispatch->now);
 }
 
 /* One more group.  True if it was the last. */

@@ -12,21 +12,7 @@
 
 #include "command/command.h"
 #include "command/invoke.h"
-#include "schedule/retry.h"
-
-/* What has to be known of an attempt to record how it ended. */
-typedef struct AttemptRecord
-{
-	bool running; /* it was this one, when the error came */
-	CommandKey key;
-	char id_space[VARHDRSZ + CMDSCHED_MAX_NAME];
-	char type_name[CMDSCHED_MAX_NAME + 1]; /* for the log */
-	int attempts;
-	int conflicts;
-	TimestampTz execute_at;
-	RetryPolicy retry;
-	Oid function;
-} AttemptRecord;
+#include "worker/attempt.h"
 
 /* Why a dispatch ended with work left. */
 typedef enum DispatchEnd
@@ -70,15 +56,8 @@ typedef struct Dispatch
 } Dispatch;
 
 extern void cmdsched_dispatch(Dispatch *dispatch);
-extern bool cmdsched_dispatch_record(const AttemptRecord *record,
-									 const Outcome *outcome, TimestampTz now);
-extern bool cmdsched_dispatch_hold(const AttemptRecord *record,
-								   const CommandError *error, TimestampTz now);
 extern int cmdsched_dispatch_by_hand(Oid role, int max_commands,
 									 TimestampTz now);
 extern int cmdsched_dispatch_until(Oid role, TimestampTz until);
-extern void cmdsched_attempt_remember(AttemptRecord *record,
-									  const Command *command,
-									  const Handler *handler);
 
 #endif

@@ -40,6 +40,7 @@
 #include "command/invoke.h"
 #include "compat.h"
 #include "settings.h"
+#include "worker/attempt.h"
 #include "worker/dispatch.h"
 #include "worker/journal.h"
 #include "worker/shared_state.h"
@@ -145,9 +146,9 @@ record_termination(void)
 		outcome.error.message = "handler was terminated, since it went on "
 								"after it was cancelled at its time limit";
 	StartTransactionCommand();
-	cmdsched_dispatch_record(&me.dispatch.last,
-							 &outcome,
-							 GetCurrentTimestamp());
+	cmdsched_attempt_record(&me.dispatch.last,
+							&outcome,
+							GetCurrentTimestamp());
 	CommitTransactionCommand();
 }
 
@@ -340,9 +341,9 @@ record_failed_commit(Outcome *outcome)
 	PG_TRY();
 	{
 		begin_transaction();
-		cmdsched_dispatch_record(&me.dispatch.last,
-								 outcome,
-								 GetCurrentTimestamp());
+		cmdsched_attempt_record(&me.dispatch.last,
+								outcome,
+								GetCurrentTimestamp());
 		CommitTransactionCommand();
 	}
 	PG_CATCH();
@@ -591,9 +592,9 @@ hold_convict(void)
 
 	begin_transaction();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	(void) cmdsched_dispatch_hold(&me.dispatch.last,
-								  &crashed,
-								  GetCurrentTimestamp());
+	(void) cmdsched_attempt_hold(&me.dispatch.last,
+								 &crashed,
+								 GetCurrentTimestamp());
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 }

@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.c
+ *	  How an attempt ends: decided, recorded in its command's row, and told.
+ *
+ * What succeeded needs no record, since its claim removed the row.  All else
+ * is recorded after the attempt was rolled back, so an AttemptRecord has what
+ * is then needed in memory of its own.
+ *
+ * IDENTIFICATION
+ *	  src/worker/attempt.c
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/pg_prng.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "settings.h"
+#include "worker/attempt.h"
+#include "worker/wakeup.h"
+
+/* So often a deadlock or serialization failure does not count. */
+#define MAX_CONFLICTS 5
+
+void
+cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
+						  const Handler *handler)
+{
+	Size length =
+		Min(VARSIZE_ANY_EXHDR(command->schedule_id), CMDSCHED_MAX_NAME);
+
+	SET_VARSIZE(record->id_space, VARHDRSZ + length);
+	memcpy(VARDATA(record->id_space),
+		   VARDATA_ANY(command->schedule_id),
+		   length);
+	record->key.schedule_id = (text *) record->id_space;
+	record->key.scheduled_by = command->scheduled_by;
+	text_to_cstring_buffer(command->command_type,
+						   record->type_name,
+						   sizeof(record->type_name));
+	record->attempts = command->attempts;
+	record->conflicts = command->conflicts;
+	record->execute_at = command->execute_at;
+	record->retry = handler->retry;
+	record->function = handler->function;
+	record->running = true;
+}
+
+/* A change of state that somebody may have to act on; never a payload. */
+static void
+log_change(const AttemptRecord *record, const Settlement *settlement)
+{
+	ereport(LOG,
+			errmsg("command \"%s\" of type \"%s\" is %s, SQLSTATE %s",
+				   text_to_cstring(record->key.schedule_id),
+				   record->type_name,
+				   settlement->status,
+				   unpack_sql_state(settlement->error->sqlerrcode)),
+			cmdsched_log_error_messages
+				? errdetail_internal("%s", settlement->error->message)
+				: 0,
+			errhint("See last_error in cmdsched.scheduled_commands."));
+}
+
+/* Everybody who wants to know how an attempt ended that did not succeed. */
+static void
+tell(const AttemptRecord *record, AttemptEnd end, const Settlement *settlement)
+{
+	if (end == ATTEMPT_FAILED_FOR_GOOD || end == ATTEMPT_ABANDONED ||
+		end == ATTEMPT_HELD)
+		log_change(record, settlement);
+}
+
+/* The same for one that did, in the transaction that its handler ran in. */
+void
+cmdsched_attempt_succeeded(const AttemptRecord *record, TimestampTz ended)
+{
+	int64 duration_us = ended - record->started;
+
+	if (cmdsched_log_min_duration < 0 ||
+		duration_us < cmdsched_log_min_duration * (int64) 1000)
+		return;
+	ereport(LOG,
+			errmsg("command \"%s\" of type \"%s\" took %.3f ms",
+				   text_to_cstring(record->key.schedule_id),
+				   record->type_name,
+				   duration_us / 1000.0));
+}
+
+/* After a deadlock or serialization failure: again at once, almost. */
+static void
+decide_on_conflict(const AttemptRecord *record, TimestampTz now,
+				   Settlement *settlement)
+{
+	int pause_ms =
+		cmdsched_retry_pause_ms(record->conflicts,
+								pg_prng_double(&pg_global_prng_state));
+
+	settlement->conflicts = record->conflicts + 1;
+	settlement->execute_at = record->execute_at;
+	settlement->due_at = TimestampTzPlusMilliseconds(now, pause_ms);
+}
+
+/* Apply the rules of what happens to an attempt that did not succeed. */
+static AttemptEnd
+decide(const AttemptRecord *record, const Outcome *outcome, TimestampTz now,
+	   Settlement *settlement)
+{
+	settlement->status = "pending";
+	settlement->attempts = record->attempts;
+	settlement->conflicts = 0;
+	settlement->error = NULL;
+	if (outcome->kind == OUTCOME_TRANSIENT &&
+		record->conflicts < MAX_CONFLICTS)
+	{
+		decide_on_conflict(record, now, settlement);
+		return ATTEMPT_CONFLICTED;
+	}
+	if (outcome->kind == OUTCOME_SNOOZED)
+	{
+		settlement->execute_at = settlement->due_at = outcome->snooze_until;
+		return ATTEMPT_SNOOZED;
+	}
+
+	settlement->attempts = Min(record->attempts + 1, PG_INT16_MAX);
+	settlement->error = &outcome->error;
+	settlement->execute_at = settlement->due_at = DUE_NEVER;
+	if (outcome->kind != OUTCOME_ABANDONED)
+		settlement->execute_at = settlement->due_at =
+			cmdsched_retry_next(&record->retry,
+								settlement->attempts,
+								now,
+								pg_prng_double(&pg_global_prng_state));
+	if (settlement->due_at != DUE_NEVER)
+		return ATTEMPT_FAILED;
+	settlement->status = "failed";
+	settlement->execute_at = record->execute_at;
+	return outcome->kind == OUTCOME_ABANDONED ? ATTEMPT_ABANDONED
+											  : ATTEMPT_FAILED_FOR_GOOD;
+}
+
+/*
+ * Record an attempt that did not succeed, after it was rolled back.  False
+ * where somebody else has taken the command meanwhile.
+ */
+bool
+cmdsched_attempt_record(const AttemptRecord *record, const Outcome *outcome,
+						TimestampTz now)
+{
+	Settlement settlement;
+	AttemptEnd end = decide(record, outcome, now, &settlement);
+
+	if (!cmdsched_command_settle(&record->key,
+								 record->attempts,
+								 &settlement,
+								 now))
+		return false;
+	cmdsched_wakeup_note(record->key.scheduled_by, settlement.due_at);
+	tell(record, end, &settlement);
+	return true;
+}
+
+/*
+ * Set a command aside that cannot run; error NULL: merely not now.  False
+ * where somebody else has taken it meanwhile.
+ */
+bool
+cmdsched_attempt_hold(const AttemptRecord *record, const CommandError *error,
+					  TimestampTz now)
+{
+	Settlement settlement = {
+		.status = error != NULL ? "held" : "pending",
+		.attempts = record->attempts,
+		.conflicts = record->conflicts,
+		.execute_at = record->execute_at,
+		.due_at = DUE_NEVER,
+		.error = error,
+	};
+
+	if (!cmdsched_command_settle(&record->key,
+								 record->attempts,
+								 &settlement,
+								 now))
+		return false;
+	/* If this is rolled back, it is due as before, and no sooner than that. */
+	cmdsched_wakeup_note(record->key.scheduled_by, record->execute_at);
+	if (error != NULL)
+		tell(record, ATTEMPT_HELD, &settlement);
+	return true;
+}

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.h
+ *	  How an attempt ends: decided, recorded and told.
+ *
+ * IDENTIFICATION
+ *	  src/worker/attempt.h
+ *-------------------------------------------------------------------------
+ */
+#ifndef CMDSCHED_ATTEMPT_H
+#define CMDSCHED_ATTEMPT_H
+
+#include "command/command.h"
+#include "command/invoke.h"
+#include "schedule/retry.h"
+
+typedef enum AttemptEnd
+{
+	ATTEMPT_FAILED, /* and will be made again, later */
+	ATTEMPT_FAILED_FOR_GOOD,
+	ATTEMPT_CONFLICTED, /* does not count, and is made again at once */
+	ATTEMPT_SNOOZED,
+	ATTEMPT_ABANDONED,
+	ATTEMPT_HELD, /* none was made, since none can be */
+} AttemptEnd;
+
+/* What has to be known of an attempt to record how it ended. */
+typedef struct AttemptRecord
+{
+	bool running; /* it was this one, when the error came */
+	CommandKey key;
+	char id_space[VARHDRSZ + CMDSCHED_MAX_NAME];
+	char type_name[CMDSCHED_MAX_NAME + 1]; /* for the log */
+	int attempts;
+	int conflicts;
+	TimestampTz execute_at;
+	TimestampTz started;
+	RetryPolicy retry;
+	Oid function;
+} AttemptRecord;
+
+extern void cmdsched_attempt_remember(AttemptRecord *record,
+									  const Command *command,
+									  const Handler *handler);
+extern void cmdsched_attempt_succeeded(const AttemptRecord *record,
+									   TimestampTz ended);
+extern bool cmdsched_attempt_record(const AttemptRecord *record,
+									const Outcome *outcome, TimestampTz now);
+extern bool cmdsched_attempt_hold(const AttemptRecord *record,
+								  const CommandError *error, TimestampTz now);
+
+#endif
