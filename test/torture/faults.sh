@@ -419,6 +419,8 @@ full_tablespace()
 	mount_small $((64 + $(ask "SELECT sum(pg_table_size(t)) / 1000000 FROM unnest('{torture.effects, cmdsched.scheduled_commands}'::regclass[]) AS t" | cut -d . -f 1)))
 	ask "CREATE TABLESPACE small LOCATION '$scratch/small/'"
 	move_tables small
+	# Or what earlier rounds left free would do for long.
+	ask 'VACUUM FULL torture.effects'
 	mark_log
 	fill_small
 	wait_until 'the disk to be full' tables_are_full
