@@ -416,7 +416,7 @@ run_batch_transaction(void)
 	if (me.skipped_due != DUE_NEVER &&
 		GetCurrentTimestamp() >= me.skipped_until)
 		go_back();
-	/* The order matters: see shared_state.c. */
+	/* The order matters: see role_slots.c. */
 	cmdsched_role_take(me.role_slot, &me.take);
 	me.in_batch = true;
 	PG_TRY();
