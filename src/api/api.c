@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
@@ -27,6 +26,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "api/arguments.h"
 #include "command/clock.h"
 #include "command/command_store.h"
 #include "command/handler_store.h"
@@ -70,115 +70,12 @@ PG_FUNCTION_INFO_V1(cmdsched_abandon);
  * ------------------------------------------------------------------------
  */
 
-static void
-check_not_null(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("%s must not be null", name),
-				errhint("Give it a value, or leave the argument out where it "
-						"has a default."));
-}
-
-static void
-check_length(text *value, const char *name, bool may_be_empty)
-{
-	Size length = VARSIZE_ANY_EXHDR(value);
-
-	if (length > CMDSCHED_MAX_NAME || (length == 0 && !may_be_empty))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				length == 0 ? errmsg("%s must not be empty", name)
-							: errmsg("%s is too long", name),
-				errhint("It may have up to %d bytes.", CMDSCHED_MAX_NAME));
-}
-
-static text *
-get_name(FunctionCallInfo fcinfo, int n, const char *name, bool may_be_empty)
-{
-	text *value;
-
-	check_not_null(fcinfo, n, name);
-	value = PG_GETARG_TEXT_PP(n);
-	check_length(value, name, may_be_empty);
-	return value;
-}
-
-static void
-check_size(Datum value, const char *name)
-{
-	Size size = toast_raw_datum_size(value) - VARHDRSZ;
-	Size limit = (Size) cmdsched_max_command_size * 1024;
-
-	if (size > limit)
-		ereport(ERROR,
-				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				errmsg("%s has %zu bytes, more than the %zu allowed",
-					   name,
-					   size,
-					   limit),
-				errhint("Store the data in a table and schedule its key, or "
-						"raise cmdsched.max_command_size."));
-}
-
-static TimestampTz
-get_moment(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	TimestampTz at;
-
-	check_not_null(fcinfo, n, name);
-	at = PG_GETARG_TIMESTAMPTZ(n);
-	if (TIMESTAMP_NOT_FINITE(at))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("%s must be finite", name),
-				errhint("Use now() for a command that is to run at once."));
-	return at;
-}
-
-static void
-check_span(const Interval *span, const char *name)
-{
-	Interval zero = {0};
-
-	if (INTERVAL_NOT_FINITE(span) ||
-		DatumGetInt32(DirectFunctionCall2(interval_cmp,
-										  IntervalPGetDatum(span),
-										  IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("%s must be a finite interval and not negative", name),
-				errhint("A command that is to run at once has the interval "
-						"'0'."));
-}
-
-static Interval *
-get_span(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	Interval *span;
-
-	check_not_null(fcinfo, n, name);
-	span = PG_GETARG_INTERVAL_P(n);
-	check_span(span, name);
-	return span;
-}
-
-/* In the session's time zone: '1 day' may have 23 or 25 hours. */
-static TimestampTz
-add_span(TimestampTz at, const Interval *span)
-{
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(at),
-												   IntervalPGetDatum(span)));
-}
-
 static OnConflict
 get_on_conflict(FunctionCallInfo fcinfo, int n)
 {
 	char *value;
 
-	check_not_null(fcinfo, n, "on_conflict");
+	cmdsched_argument_check_not_null(fcinfo, n, "on_conflict");
 	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
 	if (strcmp(value, "keep") == 0)
 		return ON_CONFLICT_KEEP;
@@ -190,13 +87,6 @@ get_on_conflict(FunctionCallInfo fcinfo, int n)
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			errmsg("invalid value for on_conflict: \"%s\"", value),
 			errhint("Available values: keep, replace, error."));
-}
-
-static void
-prevent_on_standby(const char *function_name)
-{
-	PreventCommandIfReadOnly(function_name);
-	PreventCommandIfParallelMode(function_name);
 }
 
 /* ------------------------------------------------------------------------
@@ -231,10 +121,10 @@ static void
 check_handler_argument(FunctionCallInfo fcinfo,
 					   HandlerRegistration *registration)
 {
-	check_not_null(fcinfo, 8, "external");
+	cmdsched_argument_check_not_null(fcinfo, 8, "external");
 	if (!PG_GETARG_BOOL(8))
 	{
-		check_not_null(fcinfo, 1, "handler");
+		cmdsched_argument_check_not_null(fcinfo, 1, "handler");
 		registration->function = PG_GETARG_OID(1);
 		cmdsched_handler_check_function(registration->function);
 	}
@@ -256,20 +146,24 @@ cmdsched_register_handler(PG_FUNCTION_ARGS)
 {
 	HandlerRegistration registration = {0};
 
-	prevent_on_standby("cmdsched.register_handler()");
-	registration.command_type = get_name(fcinfo, 0, "command_type", false);
-	registration.command_module = get_name(fcinfo, 2, "command_module", true);
-	check_not_null(fcinfo, 3, "max_attempts");
+	cmdsched_argument_prevent_on_standby("cmdsched.register_handler()");
+	registration.command_type =
+		cmdsched_argument_get_name(fcinfo, 0, "command_type", false);
+	registration.command_module =
+		cmdsched_argument_get_name(fcinfo, 2, "command_module", true);
+	cmdsched_argument_check_not_null(fcinfo, 3, "max_attempts");
 	registration.max_attempts = PG_GETARG_INT32(3);
 	check_max_attempts(registration.max_attempts);
-	registration.backoff = get_span(fcinfo, 4, "backoff");
-	registration.max_backoff = get_span(fcinfo, 5, "max_backoff");
+	registration.backoff = cmdsched_argument_get_span(fcinfo, 4, "backoff");
+	registration.max_backoff =
+		cmdsched_argument_get_span(fcinfo, 5, "max_backoff");
 	if (!PG_ARGISNULL(6))
-		registration.timeout = get_span(fcinfo, 6, "timeout");
-	check_not_null(fcinfo, 7, "history");
+		registration.timeout =
+			cmdsched_argument_get_span(fcinfo, 6, "timeout");
+	cmdsched_argument_check_not_null(fcinfo, 7, "history");
 	registration.history = PG_GETARG_TEXT_PP(7);
 	check_history(registration.history);
-	check_not_null(fcinfo, 9, "paused");
+	cmdsched_argument_check_not_null(fcinfo, 9, "paused");
 	registration.paused = PG_GETARG_BOOL(9);
 	check_handler_argument(fcinfo, &registration);
 
@@ -286,13 +180,16 @@ cmdsched_register_handler(PG_FUNCTION_ARGS)
 Datum
 cmdsched_unregister_handler(PG_FUNCTION_ARGS)
 {
-	prevent_on_standby("cmdsched.unregister_handler()");
+	cmdsched_argument_prevent_on_standby("cmdsched.unregister_handler()");
 	PG_RETURN_BOOL(
-		cmdsched_handler_unregister(get_name(fcinfo, 0, "command_type", false),
-									get_name(fcinfo,
-											 1,
-											 "command_module",
-											 true)));
+		cmdsched_handler_unregister(cmdsched_argument_get_name(fcinfo,
+															   0,
+															   "command_type",
+															   false),
+									cmdsched_argument_get_name(fcinfo,
+															   1,
+															   "command_module",
+															   true)));
 }
 
 /* ------------------------------------------------------------------------
@@ -556,29 +453,35 @@ schedule_with_arguments(FunctionCallInfo fcinfo, TimestampTz execute_at)
 {
 	Command command = {0};
 
-	command.command_type = get_name(fcinfo, 0, "command_type", false);
-	check_not_null(fcinfo, 1, "command_data");
+	command.command_type =
+		cmdsched_argument_get_name(fcinfo, 0, "command_type", false);
+	cmdsched_argument_check_not_null(fcinfo, 1, "command_data");
 	command.command_data = PG_GETARG_DATUM(1);
-	check_size(command.command_data, "command_data");
+	cmdsched_argument_check_size(command.command_data, "command_data");
 	command.execute_at = execute_at;
 	command.has_metadata = !PG_ARGISNULL(3);
 	if (command.has_metadata)
 	{
 		command.metadata = PG_GETARG_DATUM(3);
-		check_size(command.metadata, "metadata");
+		cmdsched_argument_check_size(command.metadata, "metadata");
 	}
 	if (!PG_ARGISNULL(4))
-		command.schedule_id = get_name(fcinfo, 4, "schedule_id", false);
-	command.command_module = get_name(fcinfo, 5, "command_module", true);
+		command.schedule_id =
+			cmdsched_argument_get_name(fcinfo, 4, "schedule_id", false);
+	command.command_module =
+		cmdsched_argument_get_name(fcinfo, 5, "command_module", true);
 	return schedule_command(&command, get_on_conflict(fcinfo, 6));
 }
 
 Datum
 cmdsched_schedule(PG_FUNCTION_ARGS)
 {
-	prevent_on_standby("cmdsched.schedule()");
+	cmdsched_argument_prevent_on_standby("cmdsched.schedule()");
 	PG_RETURN_TEXT_P(
-		schedule_with_arguments(fcinfo, get_moment(fcinfo, 2, "execute_at")));
+		schedule_with_arguments(fcinfo,
+								cmdsched_argument_get_moment(fcinfo,
+															 2,
+															 "execute_at")));
 }
 
 Datum
@@ -586,12 +489,12 @@ cmdsched_schedule_in(PG_FUNCTION_ARGS)
 {
 	Interval *delay;
 
-	prevent_on_standby("cmdsched.schedule_in()");
-	delay = get_span(fcinfo, 2, "delay");
+	cmdsched_argument_prevent_on_standby("cmdsched.schedule_in()");
+	delay = cmdsched_argument_get_span(fcinfo, 2, "delay");
 	PG_RETURN_TEXT_P(
 		schedule_with_arguments(fcinfo,
-								add_span(cmdsched_clock_transaction_start(),
-										 delay)));
+								cmdsched_argument_add_span(cmdsched_clock_transaction_start(),
+														   delay)));
 }
 
 /*
@@ -601,7 +504,8 @@ cmdsched_schedule_in(PG_FUNCTION_ARGS)
 static bool
 find_command(FunctionCallInfo fcinfo, CommandKey *key)
 {
-	text *schedule_id = get_name(fcinfo, 0, "schedule_id", false);
+	text *schedule_id =
+		cmdsched_argument_get_name(fcinfo, 0, "schedule_id", false);
 	text *command_type;
 	text *command_module;
 
@@ -633,14 +537,14 @@ delete_command(FunctionCallInfo fcinfo)
 Datum
 cmdsched_cancel(PG_FUNCTION_ARGS)
 {
-	prevent_on_standby("cmdsched.cancel()");
+	cmdsched_argument_prevent_on_standby("cmdsched.cancel()");
 	PG_RETURN_BOOL(delete_command(fcinfo));
 }
 
 Datum
 cmdsched_delete_executed(PG_FUNCTION_ARGS)
 {
-	prevent_on_standby("cmdsched.delete_executed()");
+	cmdsched_argument_prevent_on_standby("cmdsched.delete_executed()");
 	(void) delete_command(fcinfo);
 	PG_RETURN_VOID();
 }
@@ -652,8 +556,8 @@ cmdsched_reschedule(PG_FUNCTION_ARGS)
 	TimestampTz due_at;
 	CommandKey key;
 
-	prevent_on_standby("cmdsched.reschedule()");
-	execute_at = get_moment(fcinfo, 1, "execute_at");
+	cmdsched_argument_prevent_on_standby("cmdsched.reschedule()");
+	execute_at = cmdsched_argument_get_moment(fcinfo, 1, "execute_at");
 	if (!find_command(fcinfo, &key) ||
 		!cmdsched_command_reschedule(&key,
 									 execute_at,
@@ -671,7 +575,7 @@ cmdsched_retry(PG_FUNCTION_ARGS)
 	TimestampTz now = cmdsched_clock_now();
 	CommandKey key;
 
-	prevent_on_standby("cmdsched.retry()");
+	cmdsched_argument_prevent_on_standby("cmdsched.retry()");
 	if (!find_command(fcinfo, &key) || !cmdsched_command_retry(&key, now))
 		PG_RETURN_BOOL(false);
 	cmdsched_wakeup_note(key.scheduled_by, now);
@@ -754,7 +658,7 @@ get_trigger_moment(TriggerData *data, HeapTuple row, TimestampTz *at)
 							ObjectIdGetDatum(InvalidOid),
 							Int32GetDatum(-1)));
 
-	check_span(delay, "delay");
+	cmdsched_argument_check_span(delay, "delay");
 	*at = cmdsched_clock_transaction_start();
 	if (trigger->tgnargs == 3 &&
 		!get_column_moment(data, row, trigger->tgargs[2], at))
@@ -764,7 +668,7 @@ get_trigger_moment(TriggerData *data, HeapTuple row, TimestampTz *at)
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("column \"%s\" must be finite", trigger->tgargs[2]),
 				errhint("Use NULL where nothing is to be scheduled."));
-	*at = add_span(*at, delay);
+	*at = cmdsched_argument_add_span(*at, delay);
 	return true;
 }
 
@@ -790,13 +694,15 @@ cmdsched_schedule_on_change(PG_FUNCTION_ARGS)
 	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple
 												  : data->tg_trigtuple;
 	command.command_type = cstring_to_text(data->tg_trigger->tgargs[0]);
-	check_length(command.command_type, "command_type", false);
+	cmdsched_argument_check_length(command.command_type,
+								   "command_type",
+								   false);
 	command.command_module = cstring_to_text("");
 	if (get_trigger_moment(data, row, &command.execute_at))
 	{
 		command.command_data =
 			row_as_jsonb(row, RelationGetDescr(data->tg_relation));
-		check_size(command.command_data, "command_data");
+		cmdsched_argument_check_size(command.command_data, "command_data");
 		(void) schedule_command(&command, ON_CONFLICT_KEEP);
 	}
 	return PointerGetDatum(NULL);
@@ -814,7 +720,7 @@ cmdsched_process_due_commands(PG_FUNCTION_ARGS)
 	Oid role = GetUserId();
 	TimestampTz now = cmdsched_clock_now();
 
-	prevent_on_standby("cmdsched.process_due_commands()");
+	cmdsched_argument_prevent_on_standby("cmdsched.process_due_commands()");
 	if (!PG_ARGISNULL(0))
 	{
 		max_commands = PG_GETARG_INT32(0);
@@ -836,7 +742,7 @@ cmdsched_run_once(PG_FUNCTION_ARGS)
 	Oid role = GetUserId();
 	TimestampTz now = cmdsched_clock_now();
 
-	prevent_on_standby("cmdsched.run_once()");
+	cmdsched_argument_prevent_on_standby("cmdsched.run_once()");
 	PG_RETURN_INT32(is_at_home() ? cmdsched_dispatch_by_hand(role, 0, now)
 								 : 0);
 }
@@ -860,7 +766,7 @@ prevent_in_handler(const char *function_name)
 Datum
 cmdsched_start(PG_FUNCTION_ARGS)
 {
-	prevent_on_standby("cmdsched.start()");
+	cmdsched_argument_prevent_on_standby("cmdsched.start()");
 	prevent_in_handler("cmdsched.start()");
 	PG_RETURN_BOOL(cmdsched_control_start());
 }
@@ -868,9 +774,9 @@ cmdsched_start(PG_FUNCTION_ARGS)
 Datum
 cmdsched_stop(PG_FUNCTION_ARGS)
 {
-	Interval *timeout = get_span(fcinfo, 0, "timeout");
+	Interval *timeout = cmdsched_argument_get_span(fcinfo, 0, "timeout");
 	TimestampTz now = GetCurrentTimestamp();
-	int64 timeout_ms = (add_span(now, timeout) - now) / 1000;
+	int64 timeout_ms = (cmdsched_argument_add_span(now, timeout) - now) / 1000;
 
 	prevent_in_handler("cmdsched.stop()");
 	PG_RETURN_BOOL(cmdsched_control_stop((int) Min(timeout_ms, INT_MAX)));
@@ -881,7 +787,7 @@ cmdsched_adopt(PG_FUNCTION_ARGS)
 {
 	int64 npending;
 
-	prevent_on_standby("cmdsched.adopt()");
+	cmdsched_argument_prevent_on_standby("cmdsched.adopt()");
 	npending = cmdsched_home_adopt();
 	cmdsched_wakeup_note_everything();
 	commit_durably();
@@ -941,7 +847,7 @@ check_clock_goes_forward(TimestampTz to)
 Datum
 cmdsched_set_clock(PG_FUNCTION_ARGS)
 {
-	TimestampTz at = get_moment(fcinfo, 0, "at");
+	TimestampTz at = cmdsched_argument_get_moment(fcinfo, 0, "at");
 
 	check_clock_may_move();
 	check_clock_goes_forward(at);
@@ -952,12 +858,12 @@ cmdsched_set_clock(PG_FUNCTION_ARGS)
 Datum
 cmdsched_advance_clock(PG_FUNCTION_ARGS)
 {
-	Interval *by = get_span(fcinfo, 0, "by");
+	Interval *by = cmdsched_argument_get_span(fcinfo, 0, "by");
 	TimestampTz until;
 
-	prevent_on_standby("cmdsched.advance_clock()");
+	cmdsched_argument_prevent_on_standby("cmdsched.advance_clock()");
 	check_clock_may_move();
-	until = add_span(cmdsched_clock_now(), by);
+	until = cmdsched_argument_add_span(cmdsched_clock_now(), by);
 	if (is_at_home())
 		PG_RETURN_INT32(cmdsched_dispatch_until(GetUserId(), until));
 	cmdsched_clock_move(until);
@@ -999,17 +905,18 @@ cmdsched_current_command(PG_FUNCTION_ARGS)
 Datum
 cmdsched_snooze(PG_FUNCTION_ARGS)
 {
-	Interval *delay = get_span(fcinfo, 0, "delay");
+	Interval *delay = cmdsched_argument_get_span(fcinfo, 0, "delay");
 	TimestampTz now = cmdsched_clock_now();
 
 	check_inside_handler("cmdsched.snooze()");
-	cmdsched_attempt_snooze(Max(add_span(now, delay), now + MIN_SNOOZE_US));
+	cmdsched_attempt_snooze(
+		Max(cmdsched_argument_add_span(now, delay), now + MIN_SNOOZE_US));
 }
 
 Datum
 cmdsched_abandon(PG_FUNCTION_ARGS)
 {
-	check_not_null(fcinfo, 0, "reason");
+	cmdsched_argument_check_not_null(fcinfo, 0, "reason");
 	check_inside_handler("cmdsched.abandon()");
 	cmdsched_attempt_abandon(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }
