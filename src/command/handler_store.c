@@ -32,7 +32,6 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -40,6 +39,7 @@
 
 #include "command/extension.h"
 #include "command/handler_store.h"
+#include "command/user_function.h"
 #include "compat.h"
 
 /* Columns of cmdsched.handlers. */
@@ -190,24 +190,6 @@ set_problem(Handler *handler, int sqlerrcode, char *message, const char *hint)
  * ------------------------------------------------------------------------
  */
 
-/* The function of that signature; InvalidOid where there is none. */
-static Oid
-resolve_signature(text *signature)
-{
-	LOCAL_FCINFO(fcinfo, 1);
-	OwnerScope scope;
-	Datum result;
-
-	/* As the owner: calling by oid needs no USAGE on the schema. */
-	cmdsched_owner_enter(&scope);
-	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
-	fcinfo->args[0].value = PointerGetDatum(signature);
-	fcinfo->args[0].isnull = false;
-	result = to_regprocedure(fcinfo);
-	cmdsched_owner_leave(&scope);
-	return fcinfo->isnull ? InvalidOid : DatumGetObjectId(result);
-}
-
 static int64
 interval_as_us(const Interval *interval)
 {
@@ -237,43 +219,18 @@ signature_form(Form_pg_proc proc, HandlerForm *form)
 	return !OidIsValid(proc->provariadic);
 }
 
-static bool
-is_plain_function(Form_pg_proc proc)
-{
-	return (proc->prokind == PROKIND_FUNCTION ||
-			proc->prokind == PROKIND_PROCEDURE) &&
-		   !proc->proretset && proc->prorettype != TRIGGEROID &&
-		   proc->prorettype != EVENT_TRIGGEROID &&
-		   proc->prorettype != INTERNALOID;
-}
-
-/*
- * Somebody else may have made a function in the place of the one that was
- * registered, to have it called as whoever schedules.
- */
-static bool
-changed_hands(Oid owner, text *registered_owner)
-{
-	Oid registered;
-
-	if (registered_owner == NULL || superuser_arg(owner))
-		return false;
-	registered = get_role_oid(text_to_cstring(registered_owner), true);
-	return !OidIsValid(registered) || !has_privs_of_role(owner, registered);
-}
-
 /* Look at the function and at the role's right to call it. */
 static void
 prepare_function(Handler *handler, text *signature, text *function_owner)
 {
-	Oid role = GetUserId();
 	HeapTuple tuple;
 	Form_pg_proc proc;
+	FunctionProblem problem;
 
-	handler->function = resolve_signature(signature);
+	handler->function = cmdsched_function_resolve(signature);
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(handler->function));
 	if (!HeapTupleIsValid(tuple) ||
-		!is_plain_function((Form_pg_proc) GETSTRUCT(tuple)) ||
+		!cmdsched_function_is_plain((Form_pg_proc) GETSTRUCT(tuple)) ||
 		!signature_form((Form_pg_proc) GETSTRUCT(tuple), &handler->form))
 	{
 		if (HeapTupleIsValid(tuple))
@@ -287,30 +244,13 @@ prepare_function(Handler *handler, text *signature, text *function_owner)
 	}
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	handler->is_procedure = proc->prokind == PROKIND_PROCEDURE;
-	if (object_aclcheck(ProcedureRelationId,
-						handler->function,
-						role,
-						ACL_EXECUTE) != ACLCHECK_OK)
-		set_problem(handler,
-					ERRCODE_INSUFFICIENT_PRIVILEGE,
-					psprintf("permission denied for handler function %s",
-							 text_to_cstring(signature)),
-					"Grant EXECUTE on it to the role that schedules.");
-	else if (superuser_arg(role) && !superuser_arg(proc->proowner))
-		set_problem(handler,
-					ERRCODE_INSUFFICIENT_PRIVILEGE,
-					psprintf("handler function %s does not belong to a "
-							 "superuser",
-							 text_to_cstring(signature)),
-					"A superuser's commands run only functions that a "
-					"superuser owns. Schedule as another role.");
-	else if (changed_hands(proc->proowner, function_owner))
-		set_problem(handler,
-					ERRCODE_INSUFFICIENT_PRIVILEGE,
-					psprintf("handler function %s belongs to another role "
-							 "than when it was registered",
-							 text_to_cstring(signature)),
-					"If that is meant, register it again.");
+	cmdsched_function_find_problem("handler",
+								   proc,
+								   signature,
+								   function_owner,
+								   &problem);
+	if (problem.sqlerrcode != 0)
+		set_problem(handler, problem.sqlerrcode, problem.message, problem.hint);
 	ReleaseSysCache(tuple);
 }
 
@@ -498,19 +438,6 @@ cmdsched_handler_refresh(void)
  * ------------------------------------------------------------------------
  */
 
-/* As in 'shop.cancel_order(jsonb)', whatever the search path. */
-static char *
-signature_of(Oid function)
-{
-	OwnerScope scope;
-	char *signature;
-
-	cmdsched_owner_enter(&scope);
-	signature = format_procedure(function);
-	cmdsched_owner_leave(&scope);
-	return signature;
-}
-
 /* Can the function be a handler, and may the current user make it one? */
 void
 cmdsched_handler_check_function(Oid function)
@@ -526,25 +453,22 @@ cmdsched_handler_check_function(Oid function)
 				errhint("Name it by its signature, as in "
 						"'shop.cancel_order(jsonb)'."));
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
-	if (!is_plain_function(proc))
+	if (!cmdsched_function_is_plain(proc))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("%s cannot be a handler", signature_of(function)),
+				errmsg("%s cannot be a handler",
+					   cmdsched_function_signature(function)),
 				errhint("A handler is a plain function or procedure that "
 						"returns no set."));
 	if (!signature_form(proc, &form))
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_FUNCTION),
 				errmsg("%s does not have the arguments of a handler",
-					   signature_of(function)),
+					   cmdsched_function_signature(function)),
 				errhint("A handler takes (jsonb), (jsonb, jsonb) or "
 						"(cmdsched.scheduled_commands)."));
+	cmdsched_function_check_owner(proc);
 	ReleaseSysCache(tuple);
-	if (!superuser() && !has_privs_of_role(GetUserId(), proc->proowner))
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("must be owner of function %s", signature_of(function)),
-				errhint("Let its owner or a superuser register it."));
 }
 
 /* The role that made a registration; InvalidOid where there is none. */
@@ -595,20 +519,6 @@ tell_everybody(void)
 	CacheInvalidateRelcacheByRelid(cmdsched_extension_get()->handlers);
 }
 
-static Datum
-owner_name(Oid function)
-{
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Oid owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
-		ReleaseSysCache(tuple);
-	}
-	return CStringGetTextDatum(GetUserNameFromId(owner, false));
-}
-
 void
 cmdsched_handler_register(const HandlerRegistration *registration)
 {
@@ -632,8 +542,9 @@ cmdsched_handler_register(const HandlerRegistration *registration)
 	values[1] = PointerGetDatum(registration->command_module);
 	if (OidIsValid(registration->function))
 	{
-		values[2] = CStringGetTextDatum(signature_of(registration->function));
-		values[10] = owner_name(registration->function);
+		values[2] = CStringGetTextDatum(
+			cmdsched_function_signature(registration->function));
+		values[10] = cmdsched_function_owner_name(registration->function);
 	}
 	else
 		nulls[2] = nulls[10] = 'n';
