@@ -108,7 +108,8 @@ missing_packages()
 	command -v prove >/dev/null || echo perl
 	perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
 	[ -x "$pg_bindir/postgres" ] || echo "postgresql-$pg_major"
-	[ -x "$PG_CONFIG" ] && [ -e "$("$PG_CONFIG" --pgxs)" ] || echo "postgresql-server-dev-$pg_major"
+	# Its makefile comes with the client already.
+	[ -x "$PG_CONFIG" ] && [ -e "$("$PG_CONFIG" --includedir-server)/postgres.h" ] || echo "postgresql-server-dev-$pg_major"
 	[ -e "$extensions/pgtap.control" ] || echo "postgresql-$pg_major-pgtap"
 	[ -e "$extensions/pg_cron.control" ] || echo "postgresql-$pg_major-cron"
 	/usr/bin/python3 -c 'import pytest' 2>/dev/null || echo python3-pytest
