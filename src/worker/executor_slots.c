@@ -173,6 +173,27 @@ cmdsched_executor_set_state(int slot, ExecutorState state, TimestampTz now)
 	cmdsched_shared->executors[slot].since = now;
 }
 
+/*
+ * Those that seem idle, or still to be starting, may be in a slow handler,
+ * which their timer has not told because the clock was set back.  Who is
+ * idle says so again.
+ */
+void
+cmdsched_executor_doubt_idle(Oid database)
+{
+	LWLockAcquire(&cmdsched_shared->slots_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < CMDSCHED_MAX_EXECUTORS; i++)
+	{
+		ExecutorSlot *entry = &cmdsched_shared->executors[i];
+
+		if (entry->database == database && entry->pid != 0 &&
+			(entry->state == EXECUTOR_IDLE ||
+			 entry->state == EXECUTOR_STARTING))
+			entry->state = EXECUTOR_RUNNING;
+	}
+	LWLockRelease(&cmdsched_shared->slots_lock);
+}
+
 /* The next used slot of a database after this one; NO_SLOT at the end. */
 int
 cmdsched_executor_next(Oid database, int slot)

@@ -58,6 +58,7 @@ extern void cmdsched_executor_identify(int slot, Oid *database, Oid *role);
 extern ExecutorState cmdsched_executor_state(int slot, TimestampTz *since);
 extern void cmdsched_executor_set_state(int slot, ExecutorState state,
 										TimestampTz now);
+extern void cmdsched_executor_doubt_idle(Oid database);
 extern int cmdsched_executor_next(Oid database, int slot);
 extern int cmdsched_executor_pid(int slot);
 extern void cmdsched_executor_ask_to_leave(int slot);

@@ -264,6 +264,22 @@ cmdsched_role_clear_help(int slot)
 	pg_atomic_write_u32(&cmdsched_shared->roles[slot].help_wanted, HELP_NONE);
 }
 
+/*
+ * The scheduler: from now on it is me who is woken for this role, and who
+ * sees to it that it has an executor for what is due.
+ */
+void
+cmdsched_role_take_watch(int slot)
+{
+	RoleSlot *entry = &cmdsched_shared->roles[slot];
+
+	if (pg_atomic_read_u32(&entry->help_wanted) == HELP_NONE)
+		pg_atomic_write_u32(&entry->help_wanted, HELP_WHEN_DUE);
+	pg_atomic_write_u32(&entry->waker, WAKER_SCHEDULER);
+	pg_memory_barrier();
+	pg_atomic_write_u64(&entry->wake_before, (uint64) WAKE_ALWAYS);
+}
+
 /* Before a batch takes its snapshot: where it has to begin. */
 void
 cmdsched_role_take(int slot, RoleTake *take)

@@ -19,7 +19,7 @@ typedef enum HelpWanted
 {
 	HELP_NONE,
 	HELP_NOW,
-	HELP_WHEN_DUE, /* one that had come to help has left */
+	HELP_WHEN_DUE, /* who is there may be in a slow handler */
 } HelpWanted;
 
 /* Which part of a role's commands a batch has to look at. */
@@ -41,6 +41,7 @@ extern TimestampTz cmdsched_role_due(int slot);
 extern void cmdsched_role_set_next_due(int slot, TimestampTz due_at);
 extern void cmdsched_role_watch(int slot, TimestampTz wake_before);
 extern bool cmdsched_role_watched_by_scheduler(int slot);
+extern void cmdsched_role_take_watch(int slot);
 extern HelpWanted cmdsched_role_help_wanted(int slot);
 extern void cmdsched_role_clear_help(int slot);
 

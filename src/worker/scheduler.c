@@ -730,12 +730,16 @@ leave(int code, Datum arg)
 	cmdsched_launcher_wake();
 }
 
-/* Nothing is to wait until the clock is where it was. */
+/*
+ * Nothing is to wait until the clock is where it was: neither we, nor for the
+ * timer by which an executor in a slow handler asks for help.
+ */
 static void
 forget_times(TimestampTz now)
 {
 	HASH_SEQ_STATUS entries;
 	RoleMemory *memory;
+	int slot = NO_SLOT;
 
 	extension_checked = 0;
 	last_sweep = 0;
@@ -746,6 +750,9 @@ forget_times(TimestampTz now)
 		memory->last_start = 0;
 		memory->waiting_since = 0;
 	}
+	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
+		cmdsched_role_take_watch(slot);
+	cmdsched_executor_doubt_idle(MyDatabaseId);
 }
 
 static void

@@ -42,13 +42,13 @@ wait_for_workers($node, 'the workers are there');
 # Everything that waits for something, each in its own way.
 sub all_goes_on
 {
-	my ($name) = @_;
+	my ($name, $busy_role) = (@_, 'busy');
 
 	query($node, "SELECT cmdsched.schedule('Effect', schedule_id => '$name-known-role')");
 	ran_once($node, "$name-known-role", 1, "$name: a command of a role with an idle executor runs", timeout => $patience);
 	query($node, "CREATE ROLE \"$name\" LOGIN; SET ROLE \"$name\"; SELECT cmdsched.schedule('Effect', schedule_id => '$name-new-role')");
 	ran_once($node, "$name-new-role", 1, "$name: one of a role without executor", timeout => $patience);
-	query($node, "SET ROLE busy; SELECT cmdsched.schedule('Effect', schedule_id => '$name-beside')");
+	query($node, "SET ROLE $busy_role; SELECT cmdsched.schedule('Effect', schedule_id => '$name-beside')");
 	ran_once($node, "$name-beside", 1, "$name: one beside a slow handler of the same role", timeout => $patience);
 	query($node, "SELECT cmdsched.schedule('Fail', '{\"times\": 2}', schedule_id => '$name-failing')");
 	ran_once($node, "$name-failing", 1, "$name: one that fails twice", timeout => $patience);
@@ -95,6 +95,25 @@ SQL
 	is(query($node, "SELECT status, attempts FROM cmdsched.get('$name-later')"), 'pending|0', "$name: what is not due waits");
 	is(query($node, "SELECT count(*) FROM shop.effects WHERE schedule_id LIKE '$name-due-%'"), '20', "$name back: what had run has not run again");
 }
+
+# Back before the slow handler has called for help: it does it itself.
+query($node, <<'SQL');
+CREATE FUNCTION shop.set_back(command cmdsched.scheduled_commands) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	PERFORM shop.effect(command);
+	EXECUTE format('COPY (SELECT) TO PROGRAM %L', command.command_data->>'program');
+	WHILE NOT EXISTS (SELECT FROM shop.open_gates WHERE gate = command.command_data->>'gate') LOOP
+	END LOOP;
+END
+$$;
+SELECT cmdsched.register_handler('SetBack', 'shop.set_back(cmdsched.scheduled_commands)');
+SQL
+$offset -= 3600;
+my $bytes = join '', map { sprintf '\\\\%03o', $_ } unpack('C*', pack('q', $offset));
+query($node, "CREATE ROLE alone LOGIN; SET ROLE alone; SELECT cmdsched.schedule('SetBack', '{\"gate\": \"sudden\", \"program\": \"printf ''$bytes'' | dd of=$file conv=notrunc status=none\"}', schedule_id => 'sudden-busy')");
+wait_until_running($node, 'sudden-busy');
+all_goes_on('sudden', 'alone');
 
 # Due at a time that the clock has not reached again: never early.
 is(query($node, 'SELECT count(*) FROM shop.effects WHERE at < execute_at'), '0', 'nothing has run early');
