@@ -9,9 +9,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -23,9 +20,9 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "api/admission.h"
 #include "api/arguments.h"
 #include "command/clock.h"
 #include "command/command_store.h"
@@ -33,7 +30,6 @@
 #include "command/home.h"
 #include "command/invoke.h"
 #include "command/schedule_id.h"
-#include "compat.h"
 #include "settings.h"
 #include "worker/control.h"
 #include "worker/dispatch.h"
@@ -198,43 +194,6 @@ cmdsched_unregister_handler(PG_FUNCTION_ARGS)
  */
 
 static void
-check_handler(const Command *command)
-{
-	Handler *handler =
-		cmdsched_handler_find(command->command_type, command->command_module);
-
-	if (handler->problem.sqlerrcode != 0)
-		ereport(ERROR,
-				errcode(handler->problem.sqlerrcode),
-				errmsg("%s", handler->problem.message),
-				handler->hint ? errhint("%s", handler->hint) : 0);
-}
-
-/* Before 17 no worker can connect as a role that may not log in. */
-static void
-check_role_may_log_in(Oid role)
-{
-	HeapTuple tuple;
-	bool may_log_in;
-
-	if (CMDSCHED_CAN_BYPASS_ROLELOGINCHECK)
-		return;
-	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-	may_log_in = HeapTupleIsValid(tuple) &&
-				 ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
-	if (HeapTupleIsValid(tuple))
-		ReleaseSysCache(tuple);
-	if (!may_log_in)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				errmsg("role \"%s\" is not permitted to log in",
-					   GetUserNameFromId(role, true)),
-				errhint("Commands run as the role that schedules them, in a "
-						"process that logs in as it. Schedule as another "
-						"role, or use ALTER ROLE ... LOGIN."));
-}
-
-static void
 push_string(JsonbParseState **state, const char *key, JsonbValue *value)
 {
 	JsonbValue k = {.type = jbvString};
@@ -305,69 +264,6 @@ check_depth(Command *command, TimestampTz now)
 						"counted. cmdsched.max_depth is the limit."));
 }
 
-static bool
-is_waiting(Oid role, text *schedule_id)
-{
-	CommandKey key;
-	text *command_type;
-	text *command_module;
-
-	return schedule_id != NULL &&
-		   cmdsched_command_find(schedule_id,
-								 role,
-								 &key,
-								 &command_type,
-								 &command_module) &&
-		   key.scheduled_by == role;
-}
-
-/*
- * Counting is slow, so how much is left decides how many commands go by until
- * the next count.
- */
-static void
-check_quota(Oid role, text *schedule_id)
-{
-	static Oid counted_role = InvalidOid;
-	static int quota = 0;
-	static int64 allowance = 0;
-	int64 count;
-
-	if (cmdsched_max_pending == 0)
-		return;
-	if (allowance > 0 && role == counted_role && quota == cmdsched_max_pending)
-	{
-		allowance--;
-		return;
-	}
-	counted_role = role;
-	quota = cmdsched_max_pending;
-	count = cmdsched_command_count(role, quota);
-	/* What is waiting already does not become more by keep or replace. */
-	if (count >= quota && !is_waiting(role, schedule_id))
-		ereport(ERROR,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("role \"%s\" has %lld commands waiting, as many as it "
-					   "may",
-					   GetUserNameFromId(role, true),
-					   (long long) count),
-				errhint("Cancel some, or let a superuser raise "
-						"cmdsched.max_pending for the role."));
-	allowance = Max(quota - count, 0) / 16;
-}
-
-/*
- * What was acknowledged has to be there after a crash, even where the role
- * turned synchronous_commit off.  A handler's own changes may vanish together
- * with the fact that it ran.
- */
-static void
-commit_durably(void)
-{
-	if (!cmdsched_attempt_is_running())
-		ForceSyncCommit();
-}
-
 static void
 insert_under_own_id(const Command *command, TimestampTz now,
 					OnConflict on_conflict)
@@ -390,30 +286,6 @@ insert_under_own_id(const Command *command, TimestampTz now,
 						"schedule_id."));
 }
 
-/* In a copy of a database nothing runs for now: says so once a session. */
-static bool
-is_at_home(void)
-{
-	static bool warned = false;
-
-	switch (cmdsched_home_settle())
-	{
-		case HOME_IS_HERE:
-			return true;
-		case HOME_IS_NEW:
-			cmdsched_wakeup_note_everything();
-			return true;
-		case HOME_IS_ELSEWHERE:
-			break;
-	}
-	if (!warned)
-		ereport(WARNING,
-				errmsg("this database is a copy, in which commands wait"),
-				errhint("Use cmdsched.adopt() to let them run here."));
-	warned = true;
-	return false;
-}
-
 /* Write the command down; returns its schedule_id. */
 static text *
 schedule_command(Command *command, OnConflict on_conflict)
@@ -421,10 +293,7 @@ schedule_command(Command *command, OnConflict on_conflict)
 	TimestampTz now = cmdsched_clock_now();
 	Oid role = GetUserId();
 
-	check_handler(command);
-	check_role_may_log_in(role);
-	check_quota(role, command->schedule_id);
-	(void) is_at_home();
+	cmdsched_admission_check(command, role);
 	command->scheduled_by = role;
 	command->scheduled_by_name = GetUserNameFromId(role, false);
 	command->due_at = Max(command->execute_at, now);
@@ -442,7 +311,7 @@ schedule_command(Command *command, OnConflict on_conflict)
 	else
 		insert_under_own_id(command, now, on_conflict);
 	cmdsched_wakeup_note(role, command->due_at);
-	commit_durably();
+	cmdsched_admission_commit_durably();
 	cmdsched_control_warn_without_worker();
 	return command->schedule_id;
 }
@@ -530,7 +399,7 @@ delete_command(FunctionCallInfo fcinfo)
 		return false;
 	/* If this is rolled back, it is due as before. */
 	cmdsched_wakeup_note(key.scheduled_by, due_at);
-	commit_durably();
+	cmdsched_admission_commit_durably();
 	return true;
 }
 
@@ -565,7 +434,7 @@ cmdsched_reschedule(PG_FUNCTION_ARGS)
 									 &due_at))
 		PG_RETURN_BOOL(false);
 	cmdsched_wakeup_note(key.scheduled_by, due_at);
-	commit_durably();
+	cmdsched_admission_commit_durably();
 	PG_RETURN_BOOL(true);
 }
 
@@ -579,7 +448,7 @@ cmdsched_retry(PG_FUNCTION_ARGS)
 	if (!find_command(fcinfo, &key) || !cmdsched_command_retry(&key, now))
 		PG_RETURN_BOOL(false);
 	cmdsched_wakeup_note(key.scheduled_by, now);
-	commit_durably();
+	cmdsched_admission_commit_durably();
 	PG_RETURN_BOOL(true);
 }
 
@@ -732,8 +601,9 @@ cmdsched_process_due_commands(PG_FUNCTION_ARGS)
 		if (max_commands == 0)
 			PG_RETURN_INT32(0);
 	}
-	PG_RETURN_INT32(
-		is_at_home() ? cmdsched_dispatch_by_hand(role, max_commands, now) : 0);
+	PG_RETURN_INT32(cmdsched_admission_is_at_home()
+						? cmdsched_dispatch_by_hand(role, max_commands, now)
+						: 0);
 }
 
 Datum
@@ -743,8 +613,9 @@ cmdsched_run_once(PG_FUNCTION_ARGS)
 	TimestampTz now = cmdsched_clock_now();
 
 	cmdsched_argument_prevent_on_standby("cmdsched.run_once()");
-	PG_RETURN_INT32(is_at_home() ? cmdsched_dispatch_by_hand(role, 0, now)
-								 : 0);
+	PG_RETURN_INT32(cmdsched_admission_is_at_home()
+						? cmdsched_dispatch_by_hand(role, 0, now)
+						: 0);
 }
 
 /* ------------------------------------------------------------------------
@@ -790,7 +661,7 @@ cmdsched_adopt(PG_FUNCTION_ARGS)
 	cmdsched_argument_prevent_on_standby("cmdsched.adopt()");
 	npending = cmdsched_home_adopt();
 	cmdsched_wakeup_note_everything();
-	commit_durably();
+	cmdsched_admission_commit_durably();
 	PG_RETURN_INT64(npending);
 }
 
@@ -864,7 +735,7 @@ cmdsched_advance_clock(PG_FUNCTION_ARGS)
 	cmdsched_argument_prevent_on_standby("cmdsched.advance_clock()");
 	check_clock_may_move();
 	until = cmdsched_argument_add_span(cmdsched_clock_now(), by);
-	if (is_at_home())
+	if (cmdsched_admission_is_at_home())
 		PG_RETURN_INT32(cmdsched_dispatch_until(GetUserId(), until));
 	cmdsched_clock_move(until);
 	PG_RETURN_INT32(0);
