@@ -25,6 +25,8 @@ CREATE TABLE cmdsched.scheduled_commands (
     due_at timestamptz NOT NULL,
     conflicts smallint NOT NULL DEFAULT 0,
     depth smallint NOT NULL DEFAULT 0,
+    claimable_at timestamptz,
+    claim_token uuid,
     CONSTRAINT scheduled_commands_pkey PRIMARY KEY (schedule_id, scheduled_by),
     CONSTRAINT scheduled_commands_status_check CHECK (status IN ('pending', 'held', 'failed'))
 ) WITH (
@@ -35,24 +37,26 @@ CREATE TABLE cmdsched.scheduled_commands (
     vacuum_truncate = off
 );
 CREATE INDEX scheduled_commands_due ON cmdsched.scheduled_commands (scheduled_by, due_at, schedule_id);
-CREATE INDEX scheduled_commands_parked ON cmdsched.scheduled_commands (command_type, command_module) WHERE due_at = 'infinity';
+CREATE INDEX scheduled_commands_parked ON cmdsched.scheduled_commands (command_type, command_module, scheduled_by, claimable_at, schedule_id) WHERE due_at = 'infinity';
 
 COMMENT ON TABLE cmdsched.scheduled_commands IS 'What is still to be done or needs attention; a command that has run is gone. Each role sees what it, or a role whose privileges it has, scheduled. Writing goes through the functions of this schema.';
 COMMENT ON COLUMN cmdsched.scheduled_commands.schedule_id IS 'The caller''s own, or a generated ULID; unique together with scheduled_by';
 COMMENT ON COLUMN cmdsched.scheduled_commands.command_type IS 'Which handler is to be called';
 COMMENT ON COLUMN cmdsched.scheduled_commands.command_module IS 'Name space of the command type';
 COMMENT ON COLUMN cmdsched.scheduled_commands.command_data IS 'What the handler is given';
-COMMENT ON COLUMN cmdsched.scheduled_commands.execute_at IS 'When the next attempt is due; a retry moves it';
+COMMENT ON COLUMN cmdsched.scheduled_commands.execute_at IS 'When the next attempt is due; a retry moves it, a claim moves it to the end of the lease';
 COMMENT ON COLUMN cmdsched.scheduled_commands.status IS 'pending: will run at execute_at; held: waits until somebody acts, see last_error; failed: all attempts used up';
 COMMENT ON COLUMN cmdsched.scheduled_commands.created_at IS 'When schedule() was called';
 COMMENT ON COLUMN cmdsched.scheduled_commands.metadata IS 'Context for people and tools; correlation_id and causation_id are inherited by what a handler schedules';
 COMMENT ON COLUMN cmdsched.scheduled_commands.scheduled_by IS 'The role that scheduled it and as which it runs';
-COMMENT ON COLUMN cmdsched.scheduled_commands.attempts IS 'Failed attempts so far';
+COMMENT ON COLUMN cmdsched.scheduled_commands.attempts IS 'Failed attempts so far; while it is claimed, with the one that is being made';
 COMMENT ON COLUMN cmdsched.scheduled_commands.last_error IS 'Why the last attempt failed or the command is held: sqlstate, message, detail, context, at';
 COMMENT ON COLUMN cmdsched.scheduled_commands.scheduled_by_name IS 'Name of scheduled_by at that time, since oids do not survive a dump';
 COMMENT ON COLUMN cmdsched.scheduled_commands.due_at IS 'Where the workers look: execute_at, but never before the row was written; infinity while no worker is to run it';
 COMMENT ON COLUMN cmdsched.scheduled_commands.conflicts IS 'Attempts since the last counted one that ended in a serialization failure or deadlock';
 COMMENT ON COLUMN cmdsched.scheduled_commands.depth IS 'How many commands led to this one, each scheduled by the one before to run within a second';
+COMMENT ON COLUMN cmdsched.scheduled_commands.claimable_at IS 'Where claim_due_commands() looks: when an application may have it next; NULL where it is not for one';
+COMMENT ON COLUMN cmdsched.scheduled_commands.claim_token IS 'Of the claim that somebody has, until execute_at; NULL where nobody has it';
 
 CREATE TABLE cmdsched.handlers (
     command_type text COLLATE "C" NOT NULL,
@@ -261,6 +265,41 @@ CREATE FUNCTION cmdsched.process_due_commands(max_commands integer DEFAULT NULL)
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_process_due_commands';
 COMMENT ON FUNCTION cmdsched.process_due_commands(integer) IS 'Runs the caller''s own due commands, oldest first and at most max_commands, in this transaction, each in a subtransaction. A failed one is recorded and does not stop the rest. Returns how many succeeded.';
+
+-- ---------------------------------------------------------------------------
+-- Dispatchers outside the database
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.claim_due_commands(
+    max_commands integer,
+    command_types text[] DEFAULT NULL,
+    lease interval DEFAULT '30 seconds',
+    OUT schedule_id text,
+    OUT command_type text,
+    OUT command_module text,
+    OUT command_data jsonb,
+    OUT metadata jsonb,
+    OUT attempts integer,
+    OUT claim_token uuid
+) RETURNS SETOF record
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_claim_due_commands';
+COMMENT ON FUNCTION cmdsched.claim_due_commands(integer, text[], interval) IS 'For an application that carries commands out itself: takes up to max_commands due ones of external handlers, oldest first, of all types or the named ones, which nobody else then gets until the lease ends. Counts an attempt for each. Never waits.';
+
+CREATE FUNCTION cmdsched.complete(schedule_id text, claim_token uuid, result jsonb DEFAULT NULL) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_complete';
+COMMENT ON FUNCTION cmdsched.complete(text, uuid, jsonb) IS 'A claimed command was carried out: removes it. False where the claim is no longer valid; then nothing is changed. In the transaction of the application''s own effects, these are made exactly once.';
+
+CREATE FUNCTION cmdsched.fail(schedule_id text, claim_token uuid, error text, retry_in interval DEFAULT NULL) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_fail';
+COMMENT ON FUNCTION cmdsched.fail(text, uuid, text, interval) IS 'An attempt at a claimed command failed: it is due again after its handler''s backoff, or retry_in, or failed if that was its last attempt. False where the claim is no longer valid; then nothing is changed.';
+
+CREATE FUNCTION cmdsched.extend_lease(schedule_id text, claim_token uuid, lease interval) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_extend_lease';
+COMMENT ON FUNCTION cmdsched.extend_lease(text, uuid, interval) IS 'Lets a lease end that long from now. False where the claim is no longer valid; then nothing is changed.';
 
 -- ---------------------------------------------------------------------------
 -- The worker

@@ -25,7 +25,7 @@
 #include "settings.h"
 #include "worker/wakeup.h"
 
-static void
+static const Handler *
 check_handler(const Command *command)
 {
 	Handler *handler =
@@ -36,6 +36,7 @@ check_handler(const Command *command)
 				errcode(handler->problem.sqlerrcode),
 				errmsg("%s", handler->problem.message),
 				handler->hint ? errhint("%s", handler->hint) : 0);
+	return handler;
 }
 
 /* Before 17 no worker can connect as a role that may not log in. */
@@ -137,14 +138,21 @@ cmdsched_admission_is_at_home(void)
 	return false;
 }
 
-/* May this role have this command run here?  Raises an error if not. */
-void
+/*
+ * May this role have this command run here?  Raises an error if not; else
+ * returns its handler.
+ */
+const Handler *
 cmdsched_admission_check(const Command *command, Oid role)
 {
-	check_handler(command);
-	check_role_may_log_in(role);
+	const Handler *handler = check_handler(command);
+
+	/* No process of ours runs what is for an application. */
+	if (!handler->external)
+		check_role_may_log_in(role);
 	check_quota(role, command->schedule_id);
 	(void) cmdsched_admission_is_at_home();
+	return handler;
 }
 
 /*

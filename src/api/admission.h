@@ -11,8 +11,10 @@
 #define CMDSCHED_ADMISSION_H
 
 #include "command/command.h"
+#include "command/handler_store.h"
 
-extern void cmdsched_admission_check(const Command *command, Oid role);
+extern const Handler *cmdsched_admission_check(const Command *command,
+											   Oid role);
 extern bool cmdsched_admission_is_at_home(void);
 extern void cmdsched_admission_commit_durably(void);
 

@@ -134,7 +134,24 @@ check_handler_argument(FunctionCallInfo fcinfo,
 static void
 note_released(Oid role, TimestampTz due_at, void *arg)
 {
-	cmdsched_wakeup_note(role, due_at);
+	bool *to_applications = arg;
+
+	if (*to_applications)
+		cmdsched_wakeup_note_claimable(due_at);
+	else
+		cmdsched_wakeup_note(role, due_at);
+}
+
+/* Commands of this type that waited for their handler need not any more. */
+static void
+release_commands(text *command_type, text *command_module, bool external)
+{
+	cmdsched_command_release(command_type,
+							 command_module,
+							 external,
+							 GetCurrentTimestamp(),
+							 note_released,
+							 &external);
 }
 
 Datum
@@ -164,28 +181,29 @@ cmdsched_register_handler(PG_FUNCTION_ARGS)
 	check_handler_argument(fcinfo, &registration);
 
 	cmdsched_handler_register(&registration);
-	if (!registration.paused && OidIsValid(registration.function))
-		cmdsched_command_release(registration.command_type,
-								 registration.command_module,
-								 GetCurrentTimestamp(),
-								 note_released,
-								 NULL);
+	if (!registration.paused)
+		release_commands(registration.command_type,
+						 registration.command_module,
+						 !OidIsValid(registration.function));
 	PG_RETURN_VOID();
 }
 
 Datum
 cmdsched_unregister_handler(PG_FUNCTION_ARGS)
 {
+	text *command_type;
+	text *command_module;
+
 	cmdsched_argument_prevent_on_standby("cmdsched.unregister_handler()");
-	PG_RETURN_BOOL(
-		cmdsched_handler_unregister(cmdsched_argument_get_name(fcinfo,
-															   0,
-															   "command_type",
-															   false),
-									cmdsched_argument_get_name(fcinfo,
-															   1,
-															   "command_module",
-															   true)));
+	command_type =
+		cmdsched_argument_get_name(fcinfo, 0, "command_type", false);
+	command_module =
+		cmdsched_argument_get_name(fcinfo, 1, "command_module", true);
+	if (!cmdsched_handler_unregister(command_type, command_module))
+		PG_RETURN_BOOL(false);
+	/* A worker holds what becomes due, even if it was for an application. */
+	release_commands(command_type, command_module, false);
+	PG_RETURN_BOOL(true);
 }
 
 /* ------------------------------------------------------------------------
@@ -292,11 +310,11 @@ schedule_command(Command *command, OnConflict on_conflict)
 {
 	TimestampTz now = cmdsched_clock_now();
 	Oid role = GetUserId();
+	const Handler *handler = cmdsched_admission_check(command, role);
 
-	cmdsched_admission_check(command, role);
 	command->scheduled_by = role;
 	command->scheduled_by_name = GetUserNameFromId(role, false);
-	command->due_at = Max(command->execute_at, now);
+	cmdsched_command_set_due(command, handler->external, now);
 	if (cmdsched_attempt_is_running())
 	{
 		inherit_metadata(command);
@@ -311,6 +329,7 @@ schedule_command(Command *command, OnConflict on_conflict)
 	else
 		insert_under_own_id(command, now, on_conflict);
 	cmdsched_wakeup_note(role, command->due_at);
+	cmdsched_wakeup_note_claimable(command->claimable_at);
 	cmdsched_admission_commit_durably();
 	cmdsched_control_warn_without_worker();
 	return command->schedule_id;
@@ -368,37 +387,41 @@ cmdsched_schedule_in(PG_FUNCTION_ARGS)
 
 /*
  * Find the command that the caller means.  One whose handler is a procedure
- * may be running without a lock on its row: then this waits for it.
+ * may be running without a lock on its row: then this waits for it.  NULL
+ * where there is none, else its handler.
  */
-static bool
+static const Handler *
 find_command(FunctionCallInfo fcinfo, CommandKey *key)
 {
 	text *schedule_id =
 		cmdsched_argument_get_name(fcinfo, 0, "schedule_id", false);
 	text *command_type;
 	text *command_module;
+	const Handler *handler;
 
 	if (!cmdsched_command_find(schedule_id,
 							   GetUserId(),
 							   key,
 							   &command_type,
 							   &command_module))
-		return false;
-	if (cmdsched_handler_find(command_type, command_module)->is_procedure)
+		return NULL;
+	handler = cmdsched_handler_find(command_type, command_module);
+	if (handler->is_procedure)
 		(void) cmdsched_command_lock(key, false);
-	return true;
+	return handler;
 }
 
 static bool
 delete_command(FunctionCallInfo fcinfo)
 {
 	CommandKey key;
-	TimestampTz due_at;
+	DueTimes times;
 
-	if (!find_command(fcinfo, &key) || !cmdsched_command_delete(&key, &due_at))
+	if (find_command(fcinfo, &key) == NULL ||
+		!cmdsched_command_delete(&key, &times))
 		return false;
 	/* If this is rolled back, it is due as before. */
-	cmdsched_wakeup_note(key.scheduled_by, due_at);
+	cmdsched_wakeup_note_change(key.scheduled_by, &times);
 	cmdsched_admission_commit_durably();
 	return true;
 }
@@ -422,18 +445,18 @@ Datum
 cmdsched_reschedule(PG_FUNCTION_ARGS)
 {
 	TimestampTz execute_at;
-	TimestampTz due_at;
+	DueTimes times;
 	CommandKey key;
 
 	cmdsched_argument_prevent_on_standby("cmdsched.reschedule()");
 	execute_at = cmdsched_argument_get_moment(fcinfo, 1, "execute_at");
-	if (!find_command(fcinfo, &key) ||
+	if (find_command(fcinfo, &key) == NULL ||
 		!cmdsched_command_reschedule(&key,
 									 execute_at,
 									 cmdsched_clock_now(),
-									 &due_at))
+									 &times))
 		PG_RETURN_BOOL(false);
-	cmdsched_wakeup_note(key.scheduled_by, due_at);
+	cmdsched_wakeup_note_change(key.scheduled_by, &times);
 	cmdsched_admission_commit_durably();
 	PG_RETURN_BOOL(true);
 }
@@ -443,11 +466,17 @@ cmdsched_retry(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = cmdsched_clock_now();
 	CommandKey key;
+	const Handler *handler;
 
 	cmdsched_argument_prevent_on_standby("cmdsched.retry()");
-	if (!find_command(fcinfo, &key) || !cmdsched_command_retry(&key, now))
+	handler = find_command(fcinfo, &key);
+	if (handler == NULL ||
+		!cmdsched_command_retry(&key, handler->external, now))
 		PG_RETURN_BOOL(false);
-	cmdsched_wakeup_note(key.scheduled_by, now);
+	if (handler->external)
+		cmdsched_wakeup_note_claimable(now);
+	else
+		cmdsched_wakeup_note(key.scheduled_by, now);
 	cmdsched_admission_commit_durably();
 	PG_RETURN_BOOL(true);
 }

@@ -15,6 +15,10 @@
  * "Running" is no state: it is a lock on the row, held by the transaction
  * that runs it, so that nothing has to be repaired when that ends.
  *
+ * A command of an external handler is carried out by an application, which
+ * cannot hold a lock for so long.  It has a claim_token until claimable_at,
+ * the end of its lease; then it is pending as before, with one attempt more.
+ *
  * IDENTIFICATION
  *	  src/command/command.h
  *-------------------------------------------------------------------------
@@ -41,7 +45,9 @@
 #define Anum_command_due_at 13
 #define Anum_command_conflicts 14
 #define Anum_command_depth 15
-#define Natts_command 15
+#define Anum_command_claimable_at 16
+#define Anum_command_claim_token 17
+#define Natts_command 17
 
 /* Longest schedule_id, command_type and command_module, in bytes. */
 #define CMDSCHED_MAX_NAME 255
@@ -63,6 +69,7 @@ typedef struct Command
 	bool has_metadata;
 	TimestampTz execute_at;
 	TimestampTz due_at;
+	TimestampTz claimable_at; /* DUE_NEVER = not for an application */
 	Oid scheduled_by;
 	const char *scheduled_by_name;
 	int attempts;

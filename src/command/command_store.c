@@ -57,6 +57,19 @@
  * ------------------------------------------------------------------------
  */
 
+/*
+ * Who is to look for it, and when.  A time in the past means now: where all
+ * has been done, nobody looks again.
+ */
+void
+cmdsched_command_set_due(Command *command, bool external, TimestampTz now)
+{
+	TimestampTz due_at = Max(command->execute_at, now);
+
+	command->due_at = external ? DUE_NEVER : due_at;
+	command->claimable_at = external ? due_at : DUE_NEVER;
+}
+
 static void
 fill_row(TupleTableSlot *slot, const Command *command, TimestampTz now)
 {
@@ -88,6 +101,11 @@ fill_row(TupleTableSlot *slot, const Command *command, TimestampTz now)
 	slot->tts_isnull[Anum_command_last_error - 1] = true;
 	values[Anum_command_scheduled_by_name - 1] = NameGetDatum(&name);
 	values[Anum_command_due_at - 1] = TimestampTzGetDatum(command->due_at);
+	values[Anum_command_claimable_at - 1] =
+		TimestampTzGetDatum(command->claimable_at);
+	slot->tts_isnull[Anum_command_claimable_at - 1] =
+		command->claimable_at == DUE_NEVER;
+	slot->tts_isnull[Anum_command_claim_token - 1] = true;
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -115,10 +133,13 @@ insert_index_entry(Oid index_oid, Relation commands, TupleTableSlot *slot,
 {
 	Relation index = index_open(index_oid, RowExclusiveLock);
 	Datum values[INDEX_MAX_KEYS];
-	bool isnull[INDEX_MAX_KEYS] = {false};
+	bool isnull[INDEX_MAX_KEYS];
 
 	for (int i = 0; i < ncolumns; i++)
+	{
 		values[i] = slot->tts_values[columns[i] - 1];
+		isnull[i] = slot->tts_isnull[columns[i] - 1];
+	}
 	index_insert(index,
 				 values,
 				 isnull,
@@ -142,7 +163,10 @@ insert_row(Relation commands, const ExtensionObjects *objects,
 									 Anum_command_due_at,
 									 Anum_command_schedule_id};
 	static const AttrNumber parked[] = {Anum_command_command_type,
-										Anum_command_command_module};
+										Anum_command_command_module,
+										Anum_command_scheduled_by,
+										Anum_command_claimable_at,
+										Anum_command_schedule_id};
 
 	table_tuple_insert(commands, slot, GetCurrentCommandId(true), 0, NULL);
 	insert_index_entry(objects->commands_pkey,
@@ -187,14 +211,16 @@ insert_row_by_executor(Relation commands, TupleTableSlot *slot)
 #define INSERT_COMMAND \
 	"INSERT INTO cmdsched.scheduled_commands AS c (schedule_id, " \
 	"command_type, command_module, command_data, execute_at, created_at, " \
-	"metadata, scheduled_by, scheduled_by_name, due_at, depth) " \
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) " \
+	"metadata, scheduled_by, scheduled_by_name, due_at, depth, " \
+	"claimable_at) " \
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) " \
 	"ON CONFLICT (schedule_id, scheduled_by) "
 #define INSERT_ARGS \
-	11, \
+	12, \
 	{ \
 		TEXTOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
-			JSONBOID, OIDOID, NAMEOID, TIMESTAMPTZOID, INT2OID \
+			JSONBOID, OIDOID, NAMEOID, TIMESTAMPTZOID, INT2OID, \
+			TIMESTAMPTZOID \
 	}
 
 /*
@@ -215,11 +241,12 @@ cmdsched_command_insert(const Command *command, TimestampTz now,
 		 "execute_at = EXCLUDED.execute_at, status = 'pending', "
 		 "created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, "
 		 "attempts = 0, last_error = NULL, due_at = EXCLUDED.due_at, "
-		 "conflicts = 0, depth = EXCLUDED.depth",
+		 "conflicts = 0, depth = EXCLUDED.depth, "
+		 "claimable_at = EXCLUDED.claimable_at, claim_token = NULL",
 		 INSERT_ARGS};
 	NameData name;
-	char nulls[] = "           ";
-	Datum values[11];
+	char nulls[] = "            ";
+	Datum values[12];
 	OwnerScope scope;
 	uint64 nrows;
 
@@ -237,6 +264,9 @@ cmdsched_command_insert(const Command *command, TimestampTz now,
 	values[8] = NameGetDatum(&name);
 	values[9] = TimestampTzGetDatum(command->due_at);
 	values[10] = Int16GetDatum(command->depth);
+	values[11] = TimestampTzGetDatum(command->claimable_at);
+	if (command->claimable_at == DUE_NEVER)
+		nulls[11] = 'n';
 
 	nrows =
 		cmdsched_statement_run(on_conflict == ON_CONFLICT_REPLACE ? &replace
@@ -386,6 +416,10 @@ read_columns(Command *command, const Datum *values, const bool *isnull)
 	command->execute_at =
 		DatumGetTimestampTz(values[Anum_command_execute_at - 1]);
 	command->due_at = DatumGetTimestampTz(values[Anum_command_due_at - 1]);
+	command->claimable_at =
+		isnull[Anum_command_claimable_at - 1]
+			? DUE_NEVER
+			: DatumGetTimestampTz(values[Anum_command_claimable_at - 1]);
 	command->scheduled_by =
 		DatumGetObjectId(values[Anum_command_scheduled_by - 1]);
 	command->scheduled_by_name =
@@ -550,8 +584,9 @@ push_pair(JsonbParseState **state, const char *key, const char *value, int max)
 	pushJsonbValue(state, WJB_VALUE, &v);
 }
 
-static Datum
-error_as_jsonb(const CommandError *error, TimestampTz now)
+/* As it is kept in last_error. */
+Datum
+cmdsched_command_error_as_jsonb(const CommandError *error, TimestampTz now)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue *object;
@@ -580,11 +615,12 @@ cmdsched_command_settle(const CommandKey *key, int expected_attempts,
 	static FixedStatement statement =
 		{"UPDATE cmdsched.scheduled_commands SET status = $4, "
 		 "attempts = $5, execute_at = $6, due_at = $7, "
-		 "last_error = coalesce($8, last_error), conflicts = $9 "
+		 "last_error = coalesce($8, last_error), conflicts = $9, "
+		 "claimable_at = $10, claim_token = NULL "
 		 "WHERE ctid = (SELECT ctid FROM cmdsched.scheduled_commands "
 		 "WHERE schedule_id = $1 AND scheduled_by = $2 AND attempts = $3 "
 		 "AND status = 'pending' FOR NO KEY UPDATE SKIP LOCKED)",
-		 9,
+		 10,
 		 {TEXTOID,
 		  OIDOID,
 		  INT2OID,
@@ -593,9 +629,10 @@ cmdsched_command_settle(const CommandKey *key, int expected_attempts,
 		  TIMESTAMPTZOID,
 		  TIMESTAMPTZOID,
 		  JSONBOID,
-		  INT2OID}};
-	char nulls[] = "         ";
-	Datum values[9];
+		  INT2OID,
+		  TIMESTAMPTZOID}};
+	char nulls[] = "          ";
+	Datum values[10];
 	OwnerScope scope;
 	uint64 nrows;
 
@@ -607,10 +644,13 @@ cmdsched_command_settle(const CommandKey *key, int expected_attempts,
 	values[5] = TimestampTzGetDatum(settlement->execute_at);
 	values[6] = TimestampTzGetDatum(settlement->due_at);
 	if (settlement->error != NULL)
-		values[7] = error_as_jsonb(settlement->error, now);
+		values[7] = cmdsched_command_error_as_jsonb(settlement->error, now);
 	else
 		nulls[7] = 'n';
 	values[8] = Int16GetDatum(settlement->conflicts);
+	values[9] = TimestampTzGetDatum(settlement->claimable_at);
+	if (settlement->claimable_at == DUE_NEVER)
+		nulls[9] = 'n';
 
 	nrows = cmdsched_statement_run(&statement, values, nulls, &scope);
 	cmdsched_statement_finish(&scope);
@@ -710,26 +750,37 @@ cmdsched_command_count(Oid role, int64 limit)
 	return count;
 }
 
+/* The first two columns of the statement's only row. */
+static void
+read_due_times(DueTimes *times)
+{
+	bool isnull;
+	Datum value = cmdsched_statement_result(0, 1, &isnull);
+
+	times->due_at = DatumGetTimestampTz(value);
+	value = cmdsched_statement_result(0, 2, &isnull);
+	times->claimable_at = isnull ? DUE_NEVER : DatumGetTimestampTz(value);
+}
+
 /* Remove a command, whatever its status; waits for a running attempt. */
 bool
-cmdsched_command_delete(const CommandKey *key, TimestampTz *due_at)
+cmdsched_command_delete(const CommandKey *key, DueTimes *times)
 {
 	static FixedStatement statement =
 		{"DELETE FROM cmdsched.scheduled_commands "
-		 "WHERE schedule_id = $1 AND scheduled_by = $2 RETURNING due_at",
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 "
+		 "RETURNING due_at, claimable_at",
 		 2,
 		 {TEXTOID, OIDOID}};
 	Datum values[2];
 	OwnerScope scope;
 	uint64 nrows;
-	bool isnull;
 
 	values[0] = PointerGetDatum(key->schedule_id);
 	values[1] = ObjectIdGetDatum(key->scheduled_by);
 	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	if (nrows > 0)
-		*due_at =
-			DatumGetTimestampTz(cmdsched_statement_result(0, 1, &isnull));
+		read_due_times(times);
 	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }
@@ -757,30 +808,33 @@ cmdsched_command_delete_unchanged(const CommandKey *key,
 }
 
 /*
- * Move a pending command.  due_at is the earlier of its old and its new due
- * time: where the workers have to look, whether this commits or not.
+ * Move a pending command, and take it from the application that has claimed
+ * it.  times are the earlier of its old and its new ones: where one has to
+ * look, whether this commits or not.
  */
 bool
 cmdsched_command_reschedule(const CommandKey *key, TimestampTz execute_at,
-							TimestampTz now, TimestampTz *due_at)
+							TimestampTz now, DueTimes *times)
 {
 	static FixedStatement statement =
-		{"WITH old AS (SELECT schedule_id, scheduled_by, due_at "
+		{"WITH old AS (SELECT schedule_id, scheduled_by, due_at, claimable_at "
 		 "FROM cmdsched.scheduled_commands "
 		 "WHERE schedule_id = $1 AND scheduled_by = $2 "
 		 "AND status = 'pending' FOR NO KEY UPDATE) "
 		 "UPDATE cmdsched.scheduled_commands AS c SET execute_at = $3, "
 		 "due_at = CASE c.due_at WHEN 'infinity' THEN c.due_at "
-		 "ELSE greatest($3, $4) END FROM old "
+		 "ELSE greatest($3, $4) END, "
+		 "claimable_at = CASE WHEN c.claimable_at IS NOT NULL "
+		 "THEN greatest($3, $4) END, claim_token = NULL FROM old "
 		 "WHERE c.schedule_id = old.schedule_id "
 		 "AND c.scheduled_by = old.scheduled_by "
-		 "RETURNING least(c.due_at, old.due_at)",
+		 "RETURNING least(c.due_at, old.due_at), "
+		 "least(c.claimable_at, old.claimable_at)",
 		 4,
 		 {TEXTOID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 	Datum values[4];
 	OwnerScope scope;
 	uint64 nrows;
-	bool isnull;
 
 	values[0] = PointerGetDatum(key->schedule_id);
 	values[1] = ObjectIdGetDatum(key->scheduled_by);
@@ -788,30 +842,32 @@ cmdsched_command_reschedule(const CommandKey *key, TimestampTz execute_at,
 	values[3] = TimestampTzGetDatum(now);
 	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	if (nrows > 0)
-		*due_at =
-			DatumGetTimestampTz(cmdsched_statement_result(0, 1, &isnull));
+		read_due_times(times);
 	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }
 
 /* Put a failed or held command back to pending, due now. */
 bool
-cmdsched_command_retry(const CommandKey *key, TimestampTz now)
+cmdsched_command_retry(const CommandKey *key, bool external, TimestampTz now)
 {
 	static FixedStatement statement =
 		{"UPDATE cmdsched.scheduled_commands SET status = 'pending', "
-		 "attempts = 0, conflicts = 0, execute_at = $3, due_at = $3 "
+		 "attempts = 0, conflicts = 0, execute_at = $3, "
+		 "due_at = CASE WHEN $4 THEN 'infinity' ELSE $3 END, "
+		 "claimable_at = CASE WHEN $4 THEN $3 END "
 		 "WHERE schedule_id = $1 AND scheduled_by = $2 "
 		 "AND status IN ('failed', 'held')",
-		 3,
-		 {TEXTOID, OIDOID, TIMESTAMPTZOID}};
-	Datum values[3];
+		 4,
+		 {TEXTOID, OIDOID, TIMESTAMPTZOID, BOOLOID}};
+	Datum values[4];
 	OwnerScope scope;
 	uint64 nrows;
 
 	values[0] = PointerGetDatum(key->schedule_id);
 	values[1] = ObjectIdGetDatum(key->scheduled_by);
 	values[2] = TimestampTzGetDatum(now);
+	values[3] = BoolGetDatum(external);
 	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	cmdsched_statement_finish(&scope);
 	return nrows > 0;
@@ -873,29 +929,36 @@ cmdsched_command_unlock(const CommandKey *key)
 
 /*
  * Make the commands of a type runnable that waited for their handler: held
- * for want of it, or set aside while it was paused or external.
+ * for want of it, or set aside while it was paused or another's.  What is
+ * claimed stays so until its lease ends.
  */
 void
 cmdsched_command_release(text *command_type, text *command_module,
-						 TimestampTz now, RoleDueCallback callback, void *arg)
+						 bool to_applications, TimestampTz now,
+						 RoleDueCallback callback, void *arg)
 {
 	static FixedStatement statement =
 		{"WITH released AS (UPDATE cmdsched.scheduled_commands "
-		 "SET status = 'pending', due_at = greatest(execute_at, $3) "
+		 "SET status = 'pending', "
+		 "due_at = CASE WHEN $4 THEN 'infinity' "
+		 "ELSE greatest(execute_at, $3) END, "
+		 "claimable_at = CASE WHEN $4 THEN greatest(execute_at, $3) END "
 		 "WHERE due_at = 'infinity' AND command_type = $1 "
-		 "AND command_module = $2 AND (status = 'pending' OR status = 'held' "
+		 "AND command_module = $2 AND (status = 'pending' "
+		 "AND (claimable_at IS NULL OR NOT $4) OR status = 'held' "
 		 "AND last_error->>'sqlstate' IN ('42704', '42883', '42501')) "
-		 "RETURNING scheduled_by, due_at) "
+		 "RETURNING scheduled_by, least(due_at, claimable_at) AS due_at) "
 		 "SELECT scheduled_by, min(due_at) FROM released GROUP BY 1",
-		 3,
-		 {TEXTOID, TEXTOID, TIMESTAMPTZOID}};
-	Datum values[3];
+		 4,
+		 {TEXTOID, TEXTOID, TIMESTAMPTZOID, BOOLOID}};
+	Datum values[4];
 	OwnerScope scope;
 	uint64 nrows;
 
 	values[0] = PointerGetDatum(command_type);
 	values[1] = PointerGetDatum(command_module);
 	values[2] = TimestampTzGetDatum(now);
+	values[3] = BoolGetDatum(to_applications);
 	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	for (uint64 row = 0; row < nrows; row++)
 	{
@@ -928,7 +991,7 @@ cmdsched_command_hold_role(Oid role, const CommandError *error,
 	OwnerScope scope;
 
 	values[0] = ObjectIdGetDatum(role);
-	values[1] = error_as_jsonb(error, now);
+	values[1] = cmdsched_command_error_as_jsonb(error, now);
 	cmdsched_statement_run(&statement, values, NULL, &scope);
 	cmdsched_statement_finish(&scope);
 }

@@ -29,8 +29,16 @@ typedef struct Settlement
 	int conflicts;
 	TimestampTz execute_at;
 	TimestampTz due_at;
+	TimestampTz claimable_at;
 	const CommandError *error; /* NULL leaves last_error as it is */
 } Settlement;
+
+/* Where those who carry commands out have to look; DUE_NEVER = nowhere. */
+typedef struct DueTimes
+{
+	TimestampTz due_at;		  /* workers */
+	TimestampTz claimable_at; /* applications */
+} DueTimes;
 
 /* The key of a command, in memory of its own. */
 typedef struct CommandKey
@@ -48,7 +56,12 @@ typedef enum ClaimResult
 
 typedef struct CommandScan CommandScan;
 
+extern Datum cmdsched_command_error_as_jsonb(const CommandError *error,
+											 TimestampTz now);
+
 /* Writing a command down */
+extern void cmdsched_command_set_due(Command *command, bool external,
+									 TimestampTz now);
 extern void cmdsched_command_insert_new(const Command *command,
 										TimestampTz now);
 extern bool cmdsched_command_insert(const Command *command, TimestampTz now,
@@ -77,14 +90,14 @@ extern bool cmdsched_command_find(text *schedule_id, Oid caller,
 								  text **command_module);
 extern bool cmdsched_command_is_due(const CommandKey *key, TimestampTz now);
 extern int64 cmdsched_command_count(Oid role, int64 limit);
-extern bool cmdsched_command_delete(const CommandKey *key,
-									TimestampTz *due_at);
+extern bool cmdsched_command_delete(const CommandKey *key, DueTimes *times);
 extern bool cmdsched_command_delete_unchanged(const CommandKey *key,
 											  TimestampTz execute_at);
 extern bool cmdsched_command_reschedule(const CommandKey *key,
 										TimestampTz execute_at,
-										TimestampTz now, TimestampTz *due_at);
-extern bool cmdsched_command_retry(const CommandKey *key, TimestampTz now);
+										TimestampTz now, DueTimes *times);
+extern bool cmdsched_command_retry(const CommandKey *key, bool external,
+								   TimestampTz now);
 
 /* For commands that run over several transactions */
 extern bool cmdsched_command_lock(const CommandKey *key, bool for_session);
@@ -94,8 +107,8 @@ extern void cmdsched_command_unlock(const CommandKey *key);
 typedef void (*RoleDueCallback)(Oid role, TimestampTz due_at, void *arg);
 
 extern void cmdsched_command_release(text *command_type, text *command_module,
-									 TimestampTz now, RoleDueCallback callback,
-									 void *arg);
+									 bool to_applications, TimestampTz now,
+									 RoleDueCallback callback, void *arg);
 extern void cmdsched_command_hold_role(Oid role, const CommandError *error,
 									   TimestampTz now);
 extern void cmdsched_command_sweep(RoleDueCallback callback, void *arg);

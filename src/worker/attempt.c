@@ -44,6 +44,7 @@ cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
 	record->conflicts = command->conflicts;
 	record->execute_at = command->execute_at;
 	record->retry = handler->retry;
+	record->external = handler->external;
 	record->function = handler->function;
 	record->running = true;
 }
@@ -111,6 +112,7 @@ decide(const AttemptRecord *record, const Outcome *outcome, TimestampTz now,
 	settlement->status = "pending";
 	settlement->attempts = record->attempts;
 	settlement->conflicts = 0;
+	settlement->claimable_at = DUE_NEVER;
 	settlement->error = NULL;
 	if (outcome->kind == OUTCOME_TRANSIENT &&
 		record->conflicts < MAX_CONFLICTS)
@@ -176,6 +178,9 @@ cmdsched_attempt_hold(const AttemptRecord *record, const CommandError *error,
 		.conflicts = record->conflicts,
 		.execute_at = record->execute_at,
 		.due_at = DUE_NEVER,
+		.claimable_at = record->external && error == NULL
+							? Max(record->execute_at, now)
+							: DUE_NEVER,
 		.error = error,
 	};
 
@@ -186,6 +191,7 @@ cmdsched_attempt_hold(const AttemptRecord *record, const CommandError *error,
 		return false;
 	/* If this is rolled back, it is due as before, and no sooner than that. */
 	cmdsched_wakeup_note(record->key.scheduled_by, record->execute_at);
+	cmdsched_wakeup_note_claimable(settlement.claimable_at);
 	if (error != NULL)
 		tell(record, ATTEMPT_HELD, &settlement);
 	return true;

@@ -36,6 +36,7 @@ typedef struct AttemptRecord
 	TimestampTz execute_at;
 	TimestampTz started;
 	RetryPolicy retry;
+	bool external; /* it is for an application */
 	Oid function;
 } AttemptRecord;
 

@@ -23,6 +23,10 @@ cmdsched_databases_initialize(SharedState *state)
 		pg_atomic_init_u32(&state->databases[i].sweep_requested, 0);
 		pg_atomic_init_u32(&state->databases[i].places_of_any, 0);
 		pg_atomic_init_u32(&state->databases[i].places_of_idle, 0);
+		pg_atomic_init_u64(&state->databases[i].claimable_min,
+						   (uint64) DT_NOEND);
+		pg_atomic_init_u64(&state->databases[i].claimable_wake,
+						   (uint64) WAKE_ALWAYS);
 	}
 }
 
@@ -86,6 +90,8 @@ cmdsched_database_add(Oid database)
 			pg_atomic_write_u32(&entry->sweep_requested, 0);
 			pg_atomic_write_u32(&entry->places_of_any, 0);
 			pg_atomic_write_u32(&entry->places_of_idle, 0);
+			pg_atomic_write_u64(&entry->claimable_min, (uint64) DT_NOEND);
+			pg_atomic_write_u64(&entry->claimable_wake, (uint64) WAKE_ALWAYS);
 		}
 	}
 	LWLockRelease(&cmdsched_shared->slots_lock);
@@ -232,6 +238,49 @@ cmdsched_scheduler_take_sweep_request(int slot)
 	return pg_atomic_exchange_u32(&cmdsched_shared->databases[slot]
 									   .sweep_requested,
 								  0) != 0;
+}
+
+/*
+ * Something became due for an application at that time, and is visible to
+ * all.  Called after commit: must not throw or wait.
+ */
+void
+cmdsched_database_lower_claimable(int slot, TimestampTz claimable_at)
+{
+	DatabaseSlot *entry = &cmdsched_shared->databases[slot];
+	uint64 wake_before;
+
+	cmdsched_lower(&entry->claimable_min, claimable_at);
+	pg_memory_barrier();
+	wake_before = pg_atomic_read_u64(&entry->claimable_wake);
+	while (claimable_at < (TimestampTz) wake_before)
+	{
+		if (pg_atomic_compare_exchange_u64(&entry->claimable_wake,
+										   &wake_before,
+										   (uint64) WAKE_NEVER))
+		{
+			cmdsched_scheduler_wake(slot);
+			break;
+		}
+	}
+}
+
+/* The scheduler, before it looks: from when on is there news? */
+TimestampTz
+cmdsched_database_take_claimable(int slot)
+{
+	return (TimestampTz)
+		pg_atomic_exchange_u64(&cmdsched_shared->databases[slot].claimable_min,
+							   (uint64) DT_NOEND);
+}
+
+/* The scheduler: wake me for such news of before that time. */
+void
+cmdsched_database_watch_claimable(int slot, TimestampTz wake_before)
+{
+	pg_atomic_write_u64(&cmdsched_shared->databases[slot].claimable_wake,
+						(uint64) wake_before);
+	pg_memory_barrier();
 }
 
 /* The scheduler: so many executors should make room for others. */

@@ -35,6 +35,11 @@ extern void cmdsched_database_set_state(int slot, SchedulerState state,
 extern bool cmdsched_scheduler_attach(int slot, TimestampTz now);
 extern void cmdsched_scheduler_detach(int slot, SchedulerState state,
 									  TimestampTz now);
+extern void cmdsched_database_lower_claimable(int slot,
+											  TimestampTz claimable_at);
+extern TimestampTz cmdsched_database_take_claimable(int slot);
+extern void cmdsched_database_watch_claimable(int slot,
+											  TimestampTz wake_before);
 extern int cmdsched_scheduler_pid(int slot, TimestampTz *since);
 extern void cmdsched_scheduler_wake(int slot);
 extern void cmdsched_scheduler_request_sweep(int slot);

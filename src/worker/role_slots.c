@@ -164,18 +164,6 @@ cmdsched_roles_are_scarce(void)
 }
 
 static void
-lower(pg_atomic_uint64 *value, TimestampTz due_at)
-{
-	uint64 old = pg_atomic_read_u64(value);
-
-	while (due_at < (TimestampTz) old)
-	{
-		if (pg_atomic_compare_exchange_u64(value, &old, (uint64) due_at))
-			break;
-	}
-}
-
-static void
 wake(RoleSlot *entry)
 {
 	uint32 waker = pg_atomic_read_u32(&entry->waker);
@@ -201,7 +189,7 @@ cmdsched_role_lower(int slot, TimestampTz due_at)
 	RoleSlot *entry = &cmdsched_shared->roles[slot];
 	uint64 wake_before;
 
-	lower(&entry->pending_min, due_at);
+	cmdsched_lower(&entry->pending_min, due_at);
 	pg_memory_barrier();
 	wake_before = pg_atomic_read_u64(&entry->wake_before);
 	while (due_at < (TimestampTz) wake_before)

@@ -37,6 +37,7 @@
 #include "command/invoke.h"
 #include "compat.h"
 #include "settings.h"
+#include "worker/due_notice.h"
 #include "worker/journal.h"
 #include "worker/shared_state.h"
 #include "worker/worker.h"
@@ -638,12 +639,23 @@ sweep(TimestampTz now)
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	cmdsched_due_notice_begin_anew();
 	last_sweep = now;
 	next_sweep =
 		now + (prepared ? Min(PREPARED_SWEEP_US,
 							  cmdsched_poll_interval * (int64) USECS_PER_SEC)
 						: cmdsched_poll_interval * (int64) USECS_PER_SEC);
 	return exists;
+}
+
+static void
+report_error(void)
+{
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	AbortCurrentTransaction();
+	FlushErrorState();
+	RESUME_INTERRUPTS();
 }
 
 /* As sweep(), but an error is logged and tried again later. */
@@ -658,11 +670,7 @@ sweep_safely(TimestampTz now)
 	}
 	PG_CATCH();
 	{
-		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		AbortCurrentTransaction();
-		FlushErrorState();
-		RESUME_INTERRUPTS();
+		report_error();
 		next_sweep = now + SWEEP_RETRY_US;
 	}
 	PG_END_TRY();
@@ -682,6 +690,26 @@ drain_notifications(TimestampTz now)
 		return;
 	ProcessNotifyInterrupt(false);
 	next_sweep = Min(next_sweep, Max(now, last_sweep + NOTIFIED_SWEEP_US));
+}
+
+/* What is due for applications.  Returns when to look again. */
+static TimestampTz
+tell_applications(TimestampTz now)
+{
+	volatile TimestampTz again_at = now + SWEEP_RETRY_US;
+
+	if (!cmdsched_enabled || !at_home)
+		return DT_NOEND;
+	PG_TRY();
+	{
+		again_at = cmdsched_due_notice_pass(database_slot, now);
+	}
+	PG_CATCH();
+	{
+		report_error();
+	}
+	PG_END_TRY();
+	return again_at;
 }
 
 /* cmdsched.databases may have been changed. */
@@ -764,6 +792,7 @@ run(void)
 	{
 		TimestampTz now;
 		TimestampTz wake_at;
+		TimestampTz notice_at;
 
 		if (cmdsched_worker_handle_interrupts())
 		{
@@ -803,6 +832,8 @@ run(void)
 			break;
 		}
 		wake_at = scheduler_pass(now);
+		notice_at = tell_applications(now);
+		wake_at = Min(wake_at, notice_at);
 		wake_at = Min(wake_at, next_sweep);
 		wake_at = Min(wake_at, database_checked + DATABASE_CHECK_US);
 		cmdsched_worker_wait(wake_at);

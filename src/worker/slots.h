@@ -42,6 +42,8 @@ typedef struct DatabaseSlot
 	pg_atomic_uint32 sweep_requested;
 	pg_atomic_uint32 places_of_any;	 /* executors that should give way */
 	pg_atomic_uint32 places_of_idle; /* if they have nothing to do */
+	pg_atomic_uint64 claimable_min;	 /* news for applications */
+	pg_atomic_uint64 claimable_wake; /* of that before this wake us */
 } DatabaseSlot;
 
 typedef struct RoleSlot
@@ -95,6 +97,19 @@ typedef struct SharedState
 } SharedState;
 
 extern SharedState *cmdsched_shared;
+
+/* Lower a moment that others lower, too. */
+static inline void
+cmdsched_lower(pg_atomic_uint64 *value, TimestampTz due_at)
+{
+	uint64 old = pg_atomic_read_u64(value);
+
+	while (due_at < (TimestampTz) old)
+	{
+		if (pg_atomic_compare_exchange_u64(value, &old, (uint64) due_at))
+			break;
+	}
+}
 
 /* Before anybody else sees it */
 extern void cmdsched_databases_initialize(SharedState *state);

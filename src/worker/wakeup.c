@@ -39,6 +39,7 @@ typedef struct WakeupNote
 
 static WakeupNote notes[MAX_NOTES];
 static int nnotes = 0;
+static TimestampTz claimable_noted = DUE_NEVER;
 static bool sweep_noted = false;
 static bool ended = false; /* the transaction of the notes */
 static int database_slot = NO_SLOT;
@@ -65,15 +66,23 @@ pass_on_notes(void)
 		else
 			sweep_noted = true;
 	}
+	if (claimable_noted != DUE_NEVER && database_slot != NO_SLOT)
+		cmdsched_database_lower_claimable(database_slot, claimable_noted);
 	if (sweep_noted)
 		ask_for_sweep();
+}
+
+static bool
+nothing_is_noted(void)
+{
+	return nnotes == 0 && claimable_noted == DUE_NEVER && !sweep_noted;
 }
 
 /* How the transaction ended; the notes are passed on a little later. */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (nnotes == 0 && !sweep_noted)
+	if (nothing_is_noted())
 		return;
 	switch (event)
 	{
@@ -101,6 +110,7 @@ after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
 	ended = false;
 	pass_on_notes();
 	nnotes = 0;
+	claimable_noted = DUE_NEVER;
 	sweep_noted = false;
 }
 
@@ -149,6 +159,22 @@ cmdsched_wakeup_note(Oid role, TimestampTz due_at)
 	notes[nnotes].role_slot = role_slot;
 	notes[nnotes].due_at = due_at;
 	nnotes++;
+}
+
+/* The same of a command that is for an application. */
+void
+cmdsched_wakeup_note_claimable(TimestampTz claimable_at)
+{
+	if (claimable_at < claimable_noted && prepare_to_note())
+		claimable_noted = claimable_at;
+}
+
+/* The same of whichever it is. */
+void
+cmdsched_wakeup_note_change(Oid role, const DueTimes *times)
+{
+	cmdsched_wakeup_note(role, times->due_at);
+	cmdsched_wakeup_note_claimable(times->claimable_at);
 }
 
 /* This transaction changes more than it can say. */

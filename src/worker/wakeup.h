@@ -12,7 +12,11 @@
 
 #include "datatype/timestamp.h"
 
+#include "command/command_store.h"
+
 extern void cmdsched_wakeup_note(Oid role, TimestampTz due_at);
+extern void cmdsched_wakeup_note_claimable(TimestampTz claimable_at);
+extern void cmdsched_wakeup_note_change(Oid role, const DueTimes *times);
 extern void cmdsched_wakeup_note_everything(void);
 
 #endif

@@ -42,6 +42,7 @@ SET ROLE fuzz_admin;
 SELECT cmdsched.register_handler('Fuzz', 'fuzz.nothing(jsonb)');
 SELECT cmdsched.register_handler('FuzzFail', 'fuzz.fail(jsonb, jsonb)', max_attempts => 1);
 SELECT cmdsched.register_handler('FuzzCommit', 'fuzz.commit(cmdsched.scheduled_commands)');
+SELECT cmdsched.register_handler('FuzzMail', NULL, external => true);
 RESET ROLE;
 SELECT cmdsched.register_handler('FuzzCall', 'fuzz.call(jsonb)', max_attempts => 1);
 
@@ -63,6 +64,9 @@ SELECT t::regtype, unnest(v) FROM (VALUES
 		$$jsonb_build_object('correlation_id', repeat('x', 10000))$$, $$(repeat('[', 1000) || repeat(']', 1000))::jsonb$$,
 		$$(repeat('{"a":', 5000) || '0' || repeat('}', 5000))::jsonb$$, $$(SELECT jsonb_object_agg(i, i) FROM generate_series(1, 10000) AS i)$$,
 		$$to_jsonb(repeat('x', 1048568))$$, $$to_jsonb(repeat('x', 1048569))$$, $$to_jsonb(repeat('x', 5000000))$$]),
+	('uuid', ARRAY['NULL', 'gen_random_uuid()', $$'00000000-0000-0000-0000-000000000000'$$]),
+	('text[]', ARRAY['NULL', $$'{}'$$, $$'{NULL}'$$, $$'{""}'$$, $$'{{FuzzMail},{Fuzz}}'$$, $$'[-1:0]={a,b}'$$, $$array_fill('FuzzMail'::text, '{10000}')$$,
+		$$ARRAY[repeat('x', 1000000)]$$]),
 	('timestamptz', ARRAY['NULL', $$'infinity'$$, $$'-infinity'$$, 'now()', $$now() + '1 microsecond'$$, $$clock_timestamp() + '20 milliseconds'$$,
 		$$'epoch'$$, $$'4714-11-24 00:00+00 BC'$$, $$'294276-12-31 23:59:59.999999+00'$$, $$'2000-01-01 00:00+00'$$, $$'2038-01-19 03:14:08+00'$$]),
 	('interval', ARRAY['NULL', $$'0'$$, $$'1 microsecond'$$, $$'-1 microsecond'$$, $$'20 milliseconds'$$, $$'-1 day'$$, $$'1 day -24 hours'$$,
@@ -80,7 +84,7 @@ SELECT 'interval', unnest(ARRAY[$$'infinity'$$, $$'-infinity'$$]) WHERE current_
 CREATE TABLE fuzz.usual (argument name, value text);
 INSERT INTO fuzz.usual
 SELECT a, unnest(v) FROM (VALUES
-	('command_type', ARRAY[$$'Fuzz'$$, $$'Fuzz'$$, $$'Fuzz'$$, $$'FuzzFail'$$, $$'FuzzCommit'$$]),
+	('command_type', ARRAY[$$'Fuzz'$$, $$'Fuzz'$$, $$'Fuzz'$$, $$'FuzzFail'$$, $$'FuzzCommit'$$, $$'FuzzMail'$$]),
 	('command_module', ARRAY[$$''$$]),
 	('command_data', ARRAY[$$'{"a": 1}'$$]),
 	('metadata', ARRAY['NULL', $$'{"correlation_id": "c"}'$$]),
@@ -99,6 +103,12 @@ SELECT a, unnest(v) FROM (VALUES
 	('external', ARRAY['false']),
 	('paused', ARRAY['false']),
 	('max_commands', ARRAY['NULL', '1', '100']),
+	('command_types', ARRAY['NULL', $$'{FuzzMail}'$$]),
+	('lease', ARRAY[$$'20 milliseconds'$$, $$'1 minute'$$]),
+	('claim_token', ARRAY['gen_random_uuid()', $$(cmdsched.get('a')).claim_token$$, $$(cmdsched.get('b')).claim_token$$]),
+	('result', ARRAY['NULL', $$'{"a": 1}'$$]),
+	('error', ARRAY[$$'no'$$]),
+	('retry_in', ARRAY['NULL', $$'0'$$, $$'1 second'$$]),
 	('reason', ARRAY[$$'because'$$])) AS u (a, v);
 
 -- ---------------------------------------------------------------------------

@@ -50,6 +50,10 @@ INSERT INTO object_matrix VALUES
     ('cmdsched.get_due_commands(integer)', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.delete_executed(text)', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.process_due_commands(integer)', 'X', 'X', 'X', 'X', 'X'),
+    ('cmdsched.claim_due_commands(integer,text[],interval)', 'X', 'X', 'X', 'X', 'X'),
+    ('cmdsched.complete(text,uuid,jsonb)', 'X', 'X', 'X', 'X', 'X'),
+    ('cmdsched.fail(text,uuid,text,interval)', 'X', 'X', 'X', 'X', 'X'),
+    ('cmdsched.extend_lease(text,uuid,interval)', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.run_once()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.trigger()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.list_workers()', 'X', 'X', 'X', 'X', 'X'),
@@ -129,11 +133,16 @@ CREATE FUNCTION matrix.handler(jsonb) RETURNS void LANGUAGE sql AS '';
 CREATE FUNCTION matrix.of_admin(jsonb) RETURNS void LANGUAGE sql AS '';
 ALTER FUNCTION matrix.of_admin(jsonb) OWNER TO matrix_admin;
 SELECT cmdsched.register_handler('MatrixTest', 'matrix.handler(jsonb)') \gset
+SELECT cmdsched.register_handler('MatrixMail', NULL, external => true) \gset
+SELECT cmdsched.register_handler('MatrixPrint', NULL, external => true) \gset
 SET LOCAL ROLE matrix_owner;
 SELECT cmdsched.schedule('MatrixTest', '{"card": "4111"}', schedule_id => 'mine') \gset
 SELECT cmdsched.schedule('MatrixTest', schedule_id => 'failed') \gset
+SELECT cmdsched.schedule('MatrixMail', schedule_id => 'due') \gset
+SELECT cmdsched.schedule('MatrixPrint', schedule_id => 'claimed') \gset
 RESET ROLE;
 UPDATE cmdsched.scheduled_commands SET status = 'failed', due_at = 'infinity', last_error = '{"message": "secret"}' WHERE schedule_id = 'failed';
+SELECT claim_token AS token FROM cmdsched.claim_due_commands(1, '{MatrixPrint}') \gset
 
 -- The answer, or the SQLSTATE; what was done is undone.
 CREATE FUNCTION pg_temp.answer(role name, statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -165,6 +174,10 @@ INSERT INTO command_matrix VALUES
     ('reschedules it', $$SELECT cmdsched.reschedule('mine', now())$$, 'yes', 'no', 'yes', 'no', 'yes'),
     ('retries it', $$SELECT cmdsched.retry('failed')$$, 'yes', 'no', 'yes', 'no', 'yes'),
     ('runs it', $$SELECT cmdsched.process_due_commands() = 1$$, 'yes', 'no', 'no', 'no', 'no'),
+    ('claims it', $$SELECT count(*) = 1 FROM cmdsched.claim_due_commands(10)$$, 'yes', 'no', 'yes', 'no', 'yes'),
+    ('completes it', format($$SELECT cmdsched.complete('claimed', %L)$$, :'token'), 'yes', 'no', 'yes', 'no', 'yes'),
+    ('lets it fail', format($$SELECT cmdsched.fail('claimed', %L, 'no')$$, :'token'), 'yes', 'no', 'yes', 'no', 'yes'),
+    ('extends its lease', format($$SELECT cmdsched.extend_lease('claimed', %L, '1 hour')$$, :'token'), 'yes', 'no', 'yes', 'no', 'yes'),
     ('writes it', $$UPDATE cmdsched.scheduled_commands SET execute_at = now() WHERE schedule_id = 'mine' RETURNING 'yes'$$,
      '42501', '42501', '42501', '42501', 'yes'),
     ('deletes it', $$DELETE FROM cmdsched.scheduled_commands WHERE schedule_id = 'mine' RETURNING 'yes'$$,
@@ -187,7 +200,7 @@ SELECT is(f.answers, ARRAY[e.owner, e.other, e.member, e.admin, e.superuser], pg
 CREATE ROLE matrix_reserved LOGIN NOINHERIT IN ROLE matrix_owner;
 GRANT USAGE ON SCHEMA cmdsched TO matrix_reserved;
 SELECT is(pg_temp.answer('matrix_reserved', statement), 'no', 'a member that does not inherit: ' || what)
-  FROM command_matrix WHERE what IN ('sees it in the table', 'sees why it failed', 'sees that it is due', 'cancels it', 'reschedules it', 'retries it', 'runs it');
+  FROM command_matrix WHERE what IN ('sees it in the table', 'sees why it failed', 'sees that it is due', 'cancels it', 'reschedules it', 'retries it', 'runs it', 'claims it', 'completes it', 'lets it fail', 'extends its lease');
 
 -- A role that may read and write every table: rows are hidden from it, and what
 -- it could write would be run as somebody else.

@@ -43,6 +43,8 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.trigger()', 'cmdsched.run_once()', 'cmdsched.list_workers()',
                     'cmdsched.adopt()', 'cmdsched.now()', 'cmdsched.set_clock(timestamp with time zone)',
                     'cmdsched.advance_clock(interval)', 'cmdsched.reset_clock()',
+                    'cmdsched.claim_due_commands(integer,text[],interval)', 'cmdsched.complete(text,uuid,jsonb)',
+                    'cmdsched.fail(text,uuid,text,interval)', 'cmdsched.extend_lease(text,uuid,interval)',
                     'cmdsched.current_command()', 'cmdsched.snooze(interval)', 'cmdsched.abandon(text)'],
               'the functions');
 
@@ -64,6 +66,11 @@ SELECT is(pg_get_function_arguments(f::regprocedure), a, 'the arguments of ' || 
     ('cmdsched.get_due_commands(integer)', 'max_commands integer DEFAULT NULL::integer'),
     ('cmdsched.delete_executed(text)', 'schedule_id text'),
     ('cmdsched.process_due_commands(integer)', 'max_commands integer DEFAULT NULL::integer'),
+    ('cmdsched.claim_due_commands(integer,text[],interval)',
+     'max_commands integer, command_types text[] DEFAULT NULL::text[], lease interval DEFAULT ''00:00:30''::interval, OUT schedule_id text, OUT command_type text, OUT command_module text, OUT command_data jsonb, OUT metadata jsonb, OUT attempts integer, OUT claim_token uuid'),
+    ('cmdsched.complete(text,uuid,jsonb)', 'schedule_id text, claim_token uuid, result jsonb DEFAULT NULL::jsonb'),
+    ('cmdsched.fail(text,uuid,text,interval)', 'schedule_id text, claim_token uuid, error text, retry_in interval DEFAULT NULL::interval'),
+    ('cmdsched.extend_lease(text,uuid,interval)', 'schedule_id text, claim_token uuid, lease interval'),
     ('cmdsched.start()', ''),
     ('cmdsched.stop(interval)', 'timeout interval DEFAULT ''00:00:05''::interval'),
     ('cmdsched.trigger()', ''),
@@ -90,6 +97,10 @@ SELECT is(pg_get_function_result(f::regprocedure), r, 'the result of ' || f)
     ('cmdsched.get_due_commands(integer)', 'SETOF cmdsched.scheduled_commands'),
     ('cmdsched.delete_executed(text)', 'void'),
     ('cmdsched.process_due_commands(integer)', 'integer'),
+    ('cmdsched.claim_due_commands(integer,text[],interval)', 'SETOF record'),
+    ('cmdsched.complete(text,uuid,jsonb)', 'boolean'),
+    ('cmdsched.fail(text,uuid,text,interval)', 'boolean'),
+    ('cmdsched.extend_lease(text,uuid,interval)', 'boolean'),
     ('cmdsched.start()', 'boolean'),
     ('cmdsched.stop(interval)', 'boolean'),
     ('cmdsched.trigger()', 'void'),
@@ -107,10 +118,10 @@ SELECT col_type_is('cmdsched', 'scheduled_commands', c, t, 'scheduled_commands.'
   FROM (VALUES ('schedule_id', 'text'), ('command_type', 'text'), ('command_module', 'text'), ('command_data', 'jsonb'),
                ('execute_at', 'timestamp with time zone'), ('status', 'text'), ('created_at', 'timestamp with time zone'),
                ('metadata', 'jsonb'), ('scheduled_by', 'oid'), ('attempts', 'smallint'), ('last_error', 'jsonb'),
-               ('scheduled_by_name', 'name')) AS v (c, t);
-SELECT col_is_null('cmdsched', 'scheduled_commands', c, c || ' may be null') FROM unnest('{metadata,last_error}'::name[]) AS c;
+               ('scheduled_by_name', 'name'), ('claimable_at', 'timestamp with time zone'), ('claim_token', 'uuid')) AS v (c, t);
+SELECT col_is_null('cmdsched', 'scheduled_commands', c, c || ' may be null') FROM unnest('{metadata,last_error,claimable_at,claim_token}'::name[]) AS c;
 SELECT col_not_null('cmdsched', 'scheduled_commands', attname, attname || ' may not be null')
-  FROM pg_attribute WHERE attrelid = 'cmdsched.scheduled_commands'::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('metadata', 'last_error');
+  FROM pg_attribute WHERE attrelid = 'cmdsched.scheduled_commands'::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('metadata', 'last_error', 'claimable_at', 'claim_token');
 SELECT col_is_pk('cmdsched', 'scheduled_commands', ARRAY['schedule_id', 'scheduled_by']::name[], 'the key of scheduled_commands');
 SELECT col_is_pk('cmdsched', 'handlers', ARRAY['command_type', 'command_module']::name[], 'the key of handlers');
 SELECT col_default_is('cmdsched', 'scheduled_commands', c, d, 'the default of ' || c)
