@@ -109,28 +109,49 @@ hit()
 # F1 to F3: kill -9
 # ---------------------------------------------------------------------------
 
+# Nobody notices when one is killed that has just left by itself.
+hit_hard()
+{
+	until
+		hit KILL "$@"
+		server_has_crashed
+	do
+		:
+	done
+}
+
+server_has_crashed()
+{
+	local tries
+	for ((tries = 0; tries < 100; tries++)); do
+		! log_has 'was terminated by signal 9' || return 0
+		sleep 0.02
+	done
+	return 1
+}
+
 kill_executor()
 {
-	hit KILL choose_executor
+	hit_hard choose_executor
 	role=
 	since_ready
 }
 
 kill_scheduler()
 {
-	hit KILL choose_worker scheduler
+	hit_hard choose_worker scheduler
 	since_ready
 }
 
 kill_launcher()
 {
-	hit KILL choose_worker launcher
+	hit_hard choose_worker launcher
 	since_ready
 }
 
 kill_backend()
 {
-	hit KILL choose_backend
+	hit_hard choose_backend
 	since_ready
 }
 
