@@ -83,7 +83,11 @@ SQL
 	wait_until_running($node, "$name-forth-busy");
 	move_clock($seconds);
 	ran_once($node, "$name-due-%", 20, "$name forwards: what has become due runs, once", timeout => $patience);
-	is( query($node, "SELECT string_agg(schedule_id, ' ' ORDER BY at) = string_agg(schedule_id, ' ' ORDER BY execute_at) FROM shop.effects WHERE schedule_id LIKE '$name-due-%'"),
+	# Two executors of a role may have met.
+	is( query(
+			$node,
+			"SELECT bool_and(by_start = by_time) FROM (SELECT string_agg(schedule_id, ' ' ORDER BY at) AS by_start, string_agg(schedule_id, ' ' ORDER BY execute_at) AS by_time FROM shop.effects WHERE schedule_id LIKE '$name-due-%' GROUP BY pid) AS executors"
+		),
 		't', "$name forwards: the oldest first");
 	all_goes_on("$name-forth");
 
