@@ -22,7 +22,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
 #include "command/command_store.h"
 #include "command/extension.h"
@@ -33,7 +32,7 @@
 static Oid known_table = InvalidOid;
 
 /* The transaction that said so; it may yet be rolled back. */
-static TimestampTz moved_in_at = 0;
+static TransactionId moved_in_by = InvalidTransactionId;
 
 /* Is this where the commands were scheduled? */
 bool
@@ -50,7 +49,8 @@ cmdsched_home_is_here(void)
 		return true;
 	found = cmdsched_statement_run(&statement, values, NULL, &scope) > 0;
 	cmdsched_statement_finish(&scope);
-	if (found && moved_in_at != GetCurrentTransactionStartTimestamp())
+	if (found && (!TransactionIdIsValid(moved_in_by) ||
+				  moved_in_by != GetTopTransactionIdIfAny()))
 		known_table = table;
 	return found;
 }
@@ -65,7 +65,7 @@ move_in(void)
 
 	cmdsched_statement_run(&statement, values, NULL, &scope);
 	cmdsched_statement_finish(&scope);
-	moved_in_at = GetCurrentTransactionStartTimestamp();
+	moved_in_by = GetTopTransactionId();
 }
 
 /* Before a command is written: is it the first one here? */

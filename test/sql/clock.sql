@@ -410,4 +410,16 @@ DROP ROLE regress_clock;
 DROP SCHEMA clock CASCADE;
 REVOKE USAGE ON SCHEMA cmdsched FROM PUBLIC;
 SELECT count(*) FROM cmdsched.scheduled_commands;
+-- The first command of all, in a test that is rolled back, is not the database's first.
+SELECT cmdsched.register_handler('First', 'jsonb_typeof(jsonb)');
+DELETE FROM cmdsched.home;
+\c -
+BEGIN;
+SELECT cmdsched.schedule('First', schedule_id => 'first');
+SELECT cmdsched.advance_clock('1 day');
+SELECT cmdsched.schedule('First', schedule_id => 'first');
+ROLLBACK;
+SELECT cmdsched.schedule('First', schedule_id => 'first');
+SELECT count(*) FROM cmdsched.home;
+SELECT cmdsched.cancel('first'), cmdsched.unregister_handler('First');
 SELECT cmdsched.start() IS NOT NULL AS started;
