@@ -118,6 +118,151 @@ REVOKE ALL ON TABLE cmdsched.scheduled_commands, cmdsched.handlers, cmdsched.hom
 GRANT SELECT ON TABLE cmdsched.scheduled_commands, cmdsched.handlers, cmdsched.home TO PUBLIC;
 
 -- ---------------------------------------------------------------------------
+-- The history: a ring of tables, so that what is old goes by truncating one.
+-- See src/command/history_store.c.
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE cmdsched.command_history (
+    schedule_id text COLLATE "C" NOT NULL,
+    command_type text COLLATE "C" NOT NULL,
+    command_module text COLLATE "C" NOT NULL,
+    outcome text COLLATE "C" NOT NULL,
+    attempt smallint,
+    scheduled_for timestamptz NOT NULL,
+    started_at timestamptz,
+    finished_at timestamptz NOT NULL,
+    error jsonb,
+    result jsonb,
+    correlation_id text COLLATE "C",
+    scheduled_by oid NOT NULL,
+    scheduled_by_name name NOT NULL,
+    slot smallint NOT NULL,
+    CONSTRAINT command_history_outcome_check CHECK (outcome IN ('succeeded', 'attempt_failed', 'failed', 'cancelled', 'snoozed', 'abandoned', 'held'))
+) PARTITION BY LIST (slot);
+CREATE INDEX command_history_schedule_id ON cmdsched.command_history (schedule_id);
+CREATE INDEX command_history_finished_at ON cmdsched.command_history (finished_at);
+CREATE INDEX command_history_failures ON cmdsched.command_history (finished_at) WHERE outcome <> 'succeeded';
+CREATE TABLE cmdsched.command_history_0 PARTITION OF cmdsched.command_history FOR VALUES IN (0);
+CREATE TABLE cmdsched.command_history_1 PARTITION OF cmdsched.command_history FOR VALUES IN (1);
+CREATE TABLE cmdsched.command_history_2 PARTITION OF cmdsched.command_history FOR VALUES IN (2);
+CREATE TABLE cmdsched.command_history_3 PARTITION OF cmdsched.command_history FOR VALUES IN (3);
+CREATE TABLE cmdsched.command_history_4 PARTITION OF cmdsched.command_history FOR VALUES IN (4);
+CREATE TABLE cmdsched.command_history_5 PARTITION OF cmdsched.command_history FOR VALUES IN (5);
+CREATE TABLE cmdsched.command_history_6 PARTITION OF cmdsched.command_history FOR VALUES IN (6);
+CREATE TABLE cmdsched.command_history_7 PARTITION OF cmdsched.command_history FOR VALUES IN (7);
+CREATE TABLE cmdsched.command_history_8 PARTITION OF cmdsched.command_history FOR VALUES IN (8);
+CREATE TABLE cmdsched.command_history_9 PARTITION OF cmdsched.command_history FOR VALUES IN (9);
+CREATE TABLE cmdsched.command_history_10 PARTITION OF cmdsched.command_history FOR VALUES IN (10);
+CREATE TABLE cmdsched.command_history_11 PARTITION OF cmdsched.command_history FOR VALUES IN (11);
+CREATE TABLE cmdsched.command_history_12 PARTITION OF cmdsched.command_history FOR VALUES IN (12);
+CREATE TABLE cmdsched.command_history_13 PARTITION OF cmdsched.command_history FOR VALUES IN (13);
+CREATE TABLE cmdsched.command_history_14 PARTITION OF cmdsched.command_history FOR VALUES IN (14);
+CREATE TABLE cmdsched.command_history_15 PARTITION OF cmdsched.command_history FOR VALUES IN (15);
+
+COMMENT ON TABLE cmdsched.command_history IS 'What became of commands, as far as the handler''s history says that it is kept. Each role sees what it, or a role whose privileges it has, scheduled. The worker removes what is older than cmdsched.history_retention, and the oldest where there is more than cmdsched.history_max_rows.';
+COMMENT ON COLUMN cmdsched.command_history.schedule_id IS 'Of the command';
+COMMENT ON COLUMN cmdsched.command_history.command_type IS 'Of the command';
+COMMENT ON COLUMN cmdsched.command_history.command_module IS 'Name space of the command type';
+COMMENT ON COLUMN cmdsched.command_history.outcome IS 'succeeded; attempt_failed: to be tried again; failed: all attempts used up; abandoned: failed because its handler says so; held: could not run; snoozed: later, because its handler says so; cancelled';
+COMMENT ON COLUMN cmdsched.command_history.attempt IS 'Which attempt it was, from 1; NULL where none was made';
+COMMENT ON COLUMN cmdsched.command_history.scheduled_for IS 'When the attempt was due';
+COMMENT ON COLUMN cmdsched.command_history.started_at IS 'When the attempt began; NULL where none was made, or nobody knows';
+COMMENT ON COLUMN cmdsched.command_history.finished_at IS 'When it ended that way';
+COMMENT ON COLUMN cmdsched.command_history.error IS 'Why it failed or is held: sqlstate, message, detail, context, at';
+COMMENT ON COLUMN cmdsched.command_history.result IS 'What the handler returned, if that is jsonb';
+COMMENT ON COLUMN cmdsched.command_history.correlation_id IS 'Of the metadata';
+COMMENT ON COLUMN cmdsched.command_history.scheduled_by IS 'The role that scheduled it and as which it ran';
+COMMENT ON COLUMN cmdsched.command_history.scheduled_by_name IS 'Name of scheduled_by at that time, since oids do not survive a dump';
+COMMENT ON COLUMN cmdsched.command_history.slot IS 'In which of the tables command_history_0 to command_history_15 the row is';
+COMMENT ON TABLE cmdsched.command_history_0 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_1 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_2 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_3 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_4 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_5 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_6 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_7 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_8 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_9 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_10 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_11 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_12 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_13 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_14 IS 'A part of cmdsched.command_history';
+COMMENT ON TABLE cmdsched.command_history_15 IS 'A part of cmdsched.command_history';
+
+-- No key: a restored row must not collide with another one.
+CREATE TABLE cmdsched.history_position (
+    slot smallint NOT NULL,
+    since timestamptz NOT NULL,
+    CONSTRAINT history_position_slot_check CHECK (slot >= 0 AND slot <= 15)
+);
+COMMENT ON TABLE cmdsched.history_position IS 'Where the command history is being written: the latest row counts; without any it is slot 0.';
+COMMENT ON COLUMN cmdsched.history_position.slot IS 'Slot of cmdsched.command_history';
+COMMENT ON COLUMN cmdsched.history_position.since IS 'When the worker moved there';
+
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.history_position', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_0', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_1', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_2', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_3', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_4', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_5', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_6', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_7', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_8', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_9', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_10', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_11', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_12', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_13', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_14', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.command_history_15', '');
+
+-- The parts are read through command_history only: on their own, nobody sees any row.
+ALTER TABLE cmdsched.command_history ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_0 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_1 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_2 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_3 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_4 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_5 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_6 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_7 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_8 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_9 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_10 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_11 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_12 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_13 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_14 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cmdsched.command_history_15 ENABLE ROW LEVEL SECURITY;
+CREATE POLICY scheduled_by_me ON cmdsched.command_history FOR SELECT TO PUBLIC
+    USING (pg_catalog.pg_has_role(scheduled_by, 'USAGE'));
+COMMENT ON POLICY scheduled_by_me ON cmdsched.command_history IS 'Commands that the reader, or a role whose privileges the reader has, scheduled';
+ALTER TABLE cmdsched.history_position ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read_only ON cmdsched.history_position FOR SELECT TO PUBLIC USING (true);
+COMMENT ON POLICY read_only ON cmdsched.history_position IS 'Who could write here could have rows kept longer than they should be';
+REVOKE ALL ON TABLE cmdsched.command_history, cmdsched.history_position FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.command_history, cmdsched.history_position TO PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_0 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_1 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_2 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_3 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_4 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_5 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_6 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_7 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_8 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_9 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_10 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_11 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_12 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_13 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_14 FROM PUBLIC;
+REVOKE ALL ON TABLE cmdsched.command_history_15 FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
 -- The clock
 -- ---------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@
 #include "command/clock.h"
 #include "command/command_store.h"
 #include "command/handler_store.h"
+#include "command/history_store.h"
 #include "command/home.h"
 #include "command/invoke.h"
 #include "command/schedule_id.h"
@@ -411,15 +412,25 @@ find_command(FunctionCallInfo fcinfo, CommandKey *key)
 	return handler;
 }
 
+/* Remove a command, and say in the history why. */
 static bool
-delete_command(FunctionCallInfo fcinfo)
+delete_command(FunctionCallInfo fcinfo, HistoryOutcome outcome)
 {
+	const Handler *handler;
+	HistoryEntry entry = {.outcome = outcome};
+	Command command;
 	CommandKey key;
 	DueTimes times;
 
-	if (find_command(fcinfo, &key) == NULL ||
-		!cmdsched_command_delete(&key, &times))
+	handler = find_command(fcinfo, &key);
+	if (handler == NULL || !cmdsched_command_delete(&key, &times, &command))
 		return false;
+	entry.policy = handler->history;
+	if (outcome == HISTORY_SUCCEEDED)
+		entry.attempt = Min(command.attempts + 1, PG_INT16_MAX);
+	entry.scheduled_for = command.execute_at;
+	entry.finished_at = cmdsched_clock_now();
+	cmdsched_history_record(&entry, &command);
 	/* If this is rolled back, it is due as before. */
 	cmdsched_wakeup_note_change(key.scheduled_by, &times);
 	cmdsched_admission_commit_durably();
@@ -430,14 +441,14 @@ Datum
 cmdsched_cancel(PG_FUNCTION_ARGS)
 {
 	cmdsched_argument_prevent_on_standby("cmdsched.cancel()");
-	PG_RETURN_BOOL(delete_command(fcinfo));
+	PG_RETURN_BOOL(delete_command(fcinfo, HISTORY_CANCELLED));
 }
 
 Datum
 cmdsched_delete_executed(PG_FUNCTION_ARGS)
 {
 	cmdsched_argument_prevent_on_standby("cmdsched.delete_executed()");
-	(void) delete_command(fcinfo);
+	(void) delete_command(fcinfo, HISTORY_SUCCEEDED);
 	PG_RETURN_VOID();
 }
 

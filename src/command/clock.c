@@ -43,6 +43,13 @@ cmdsched_clock_now(void)
 	return moved_to != 0 ? moved_to : GetCurrentTimestamp();
 }
 
+/* What this clock showed at some moment a moment ago, by the time of day. */
+TimestampTz
+cmdsched_clock_at(TimestampTz moment)
+{
+	return moved_to != 0 ? moved_to : moment;
+}
+
 /* The moved clock, or else when this transaction began, as now() has it. */
 TimestampTz
 cmdsched_clock_transaction_start(void)

@@ -77,6 +77,13 @@ typedef struct Command
 	int depth; /* commands from which it follows without a pause */
 } Command;
 
+/* The key of a command, in memory of its own. */
+typedef struct CommandKey
+{
+	text *schedule_id;
+	Oid scheduled_by;
+} CommandKey;
+
 /* What is recorded of an error; all strings may be NULL but message. */
 typedef struct CommandError
 {

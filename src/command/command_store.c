@@ -762,16 +762,48 @@ read_due_times(DueTimes *times)
 	times->claimable_at = isnull ? DUE_NEVER : DatumGetTimestampTz(value);
 }
 
-/* Remove a command, whatever its status; waits for a running attempt. */
+/* What was known of a command that a statement has deleted. */
+void
+cmdsched_command_read_deleted(Command *command, const CommandKey *key,
+							  int column)
+{
+	bool isnull;
+
+	memset(command, 0, sizeof(*command));
+	command->schedule_id = key->schedule_id;
+	command->scheduled_by = key->scheduled_by;
+	command->command_type =
+		DatumGetTextPCopy(cmdsched_statement_result(0, column, &isnull));
+	command->command_module =
+		DatumGetTextPCopy(cmdsched_statement_result(0, column + 1, &isnull));
+	command->scheduled_by_name = pstrdup(NameStr(
+		*DatumGetName(cmdsched_statement_result(0, column + 2, &isnull))));
+	command->attempts =
+		DatumGetInt16(cmdsched_statement_result(0, column + 3, &isnull));
+	command->execute_at =
+		DatumGetTimestampTz(cmdsched_statement_result(0, column + 4, &isnull));
+	command->metadata = cmdsched_statement_result(0, column + 5, &isnull);
+	command->has_metadata = !isnull;
+	if (command->has_metadata)
+		command->metadata =
+			PointerGetDatum(PG_DETOAST_DATUM_COPY(command->metadata));
+}
+
+/*
+ * Remove a command, whatever its status, and say what it was; waits for a
+ * running attempt.
+ */
 bool
-cmdsched_command_delete(const CommandKey *key, DueTimes *times)
+cmdsched_command_delete(const CommandKey *key, DueTimes *times,
+						Command *command)
 {
 	static FixedStatement statement =
 		{"DELETE FROM cmdsched.scheduled_commands "
 		 "WHERE schedule_id = $1 AND scheduled_by = $2 "
-		 "RETURNING due_at, claimable_at",
+		 "RETURNING due_at, claimable_at, " CMDSCHED_DELETED_COLUMNS,
 		 2,
 		 {TEXTOID, OIDOID}};
+	MemoryContext caller_context = CurrentMemoryContext;
 	Datum values[2];
 	OwnerScope scope;
 	uint64 nrows;
@@ -780,7 +812,13 @@ cmdsched_command_delete(const CommandKey *key, DueTimes *times)
 	values[1] = ObjectIdGetDatum(key->scheduled_by);
 	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	if (nrows > 0)
+	{
+		MemoryContext spi_context = MemoryContextSwitchTo(caller_context);
+
 		read_due_times(times);
+		cmdsched_command_read_deleted(command, key, 3);
+		MemoryContextSwitchTo(spi_context);
+	}
 	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }

@@ -40,13 +40,6 @@ typedef struct DueTimes
 	TimestampTz claimable_at; /* applications */
 } DueTimes;
 
-/* The key of a command, in memory of its own. */
-typedef struct CommandKey
-{
-	text *schedule_id;
-	Oid scheduled_by;
-} CommandKey;
-
 typedef enum ClaimResult
 {
 	CLAIM_OK,
@@ -90,7 +83,14 @@ extern bool cmdsched_command_find(text *schedule_id, Oid caller,
 								  text **command_module);
 extern bool cmdsched_command_is_due(const CommandKey *key, TimestampTz now);
 extern int64 cmdsched_command_count(Oid role, int64 limit);
-extern bool cmdsched_command_delete(const CommandKey *key, DueTimes *times);
+extern bool cmdsched_command_delete(const CommandKey *key, DueTimes *times,
+									Command *command);
+/* For a RETURNING, from that column on */
+#define CMDSCHED_DELETED_COLUMNS \
+	"command_type, command_module, scheduled_by_name, attempts, " \
+	"execute_at, metadata"
+extern void cmdsched_command_read_deleted(Command *command,
+										  const CommandKey *key, int column);
 extern bool cmdsched_command_delete_unchanged(const CommandKey *key,
 											  TimestampTz execute_at);
 extern bool cmdsched_command_reschedule(const CommandKey *key,

@@ -244,6 +244,8 @@ prepare_function(Handler *handler, text *signature, text *function_owner)
 	}
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	handler->is_procedure = proc->prokind == PROKIND_PROCEDURE;
+	handler->returns_jsonb =
+		!handler->is_procedure && proc->prorettype == JSONBOID;
 	cmdsched_function_find_problem("handler",
 								   proc,
 								   signature,
@@ -274,6 +276,8 @@ fill_handler(Handler *handler, TupleTableSlot *slot)
 		DatumGetBool(slot_getattr(slot, Anum_handler_external, &isnull));
 	handler->paused =
 		DatumGetBool(slot_getattr(slot, Anum_handler_paused, &isnull));
+	handler->history = cmdsched_history_policy(TextDatumGetCString(
+		slot_getattr(slot, Anum_handler_history, &isnull)));
 	value = slot_getattr(slot, Anum_handler_handler, &isnull);
 	if (!isnull)
 	{

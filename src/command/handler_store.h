@@ -13,6 +13,7 @@
 #include "fmgr.h"
 
 #include "command/command.h"
+#include "command/history_store.h"
 #include "schedule/retry.h"
 
 typedef enum HandlerForm
@@ -32,6 +33,8 @@ typedef struct Handler
 	bool external;
 	bool paused;
 	bool is_procedure;
+	bool returns_jsonb;
+	HistoryPolicy history;
 	HandlerForm form;
 	Oid function;
 	FmgrInfo *call; /* see cmdsched_handler_call() */

@@ -163,10 +163,11 @@ set_metadata_argument(NullableDatum *argument, const Command *command,
 	}
 }
 
-static void
+static NullableDatum
 call_function(Handler *handler, const Command *command, CommandScan *scan)
 {
 	LOCAL_FCINFO(fcinfo, 2);
+	NullableDatum result;
 	FmgrInfo *call = cmdsched_handler_call(handler);
 
 	InitFunctionCallInfoData(*fcinfo,
@@ -183,9 +184,11 @@ call_function(Handler *handler, const Command *command, CommandScan *scan)
 		set_metadata_argument(&fcinfo->args[1], command, call->fn_strict);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	(void) FunctionCallInvoke(fcinfo);
+	result.value = FunctionCallInvoke(fcinfo);
+	result.isnull = fcinfo->isnull;
 	PopActiveSnapshot();
 	CommandCounterIncrement();
+	return result;
 }
 
 /* A handler that asked to end its attempt but swallowed the error. */
@@ -199,10 +202,11 @@ enforce_verdict(Attempt *attempt)
 }
 
 /*
- * Call a handler for the command that the scan stands on.  Raises whatever
- * the handler raises: to be called from within cmdsched_invoke_guarded().
+ * Call a handler for the command that the scan stands on, and return what it
+ * returns.  Raises whatever the handler raises: to be called from within
+ * cmdsched_invoke_guarded().
  */
-void
+NullableDatum
 cmdsched_invoke_handler(Handler *handler, const Command *command,
 						CommandScan *scan, InvokeHost host)
 {
@@ -210,6 +214,7 @@ cmdsched_invoke_handler(Handler *handler, const Command *command,
 	Attempt *attempt = palloc0(sizeof(Attempt));
 	Attempt *outer = current;
 	int guc_nest_level = NewGUCNestLevel();
+	NullableDatum result;
 
 	attempt->command = command;
 	attempt->scan = scan;
@@ -217,12 +222,13 @@ cmdsched_invoke_handler(Handler *handler, const Command *command,
 	/* A handler that dispatches by hand goes on under its own limit. */
 	if (handler->timeout_us > 0 && outer == NULL)
 		arm_time_limit(handler->timeout_us, host);
-	call_function(handler, command, scan);
+	result = call_function(handler, command, scan);
 	if (time_limit_armed && outer == NULL)
 		disarm_time_limit(host);
 	enforce_verdict(attempt);
 	AtEOXact_GUC(false, guc_nest_level);
 	current = outer;
+	return result;
 }
 
 /* ------------------------------------------------------------------------

@@ -46,8 +46,10 @@ typedef void (*InvokeBody)(void *arg);
 
 extern bool cmdsched_invoke_guarded(InvokeBody body, void *arg,
 									InvokeHost host, Outcome *outcome);
-extern void cmdsched_invoke_handler(Handler *handler, const Command *command,
-									CommandScan *scan, InvokeHost host);
+extern NullableDatum cmdsched_invoke_handler(Handler *handler,
+											 const Command *command,
+											 CommandScan *scan,
+											 InvokeHost host);
 extern void cmdsched_invoke_procedure(const Handler *handler,
 									  const Command *command, Datum row);
 extern void cmdsched_invoke_catch(Outcome *outcome, InvokeHost host);

@@ -17,6 +17,8 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "command/clock.h"
+#include "command/history_store.h"
 #include "settings.h"
 #include "worker/attempt.h"
 #include "worker/wakeup.h"
@@ -46,6 +48,8 @@ cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
 	record->retry = handler->retry;
 	record->external = handler->external;
 	record->function = handler->function;
+	record->history = handler->history;
+	record->started = 0;
 	record->running = true;
 }
 
@@ -65,21 +69,71 @@ log_change(const AttemptRecord *record, const Settlement *settlement)
 			errhint("See last_error in cmdsched.scheduled_commands."));
 }
 
+/* Times are those of the clock that the command's session goes by. */
+static void
+begin_entry(HistoryEntry *entry, const AttemptRecord *record,
+			TimestampTz ended)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->policy = record->history;
+	entry->attempt = Min(record->attempts + 1, PG_INT16_MAX);
+	entry->scheduled_for = record->execute_at;
+	if (record->started != 0)
+		entry->started_at = cmdsched_clock_at(record->started);
+	entry->finished_at = cmdsched_clock_at(ended);
+}
+
+static void
+keep_in_history(const AttemptRecord *record, AttemptEnd end)
+{
+	static const HistoryOutcome outcomes[] = {
+		[ATTEMPT_FAILED] = HISTORY_ATTEMPT_FAILED,
+		[ATTEMPT_FAILED_FOR_GOOD] = HISTORY_FAILED,
+		[ATTEMPT_SNOOZED] = HISTORY_SNOOZED,
+		[ATTEMPT_ABANDONED] = HISTORY_ABANDONED,
+		[ATTEMPT_HELD] = HISTORY_HELD,
+	};
+	HistoryEntry entry;
+
+	if (end == ATTEMPT_CONFLICTED)
+		return;
+	begin_entry(&entry, record, GetCurrentTimestamp());
+	entry.outcome = outcomes[end];
+	if (end == ATTEMPT_HELD)
+		entry.attempt = 0;
+	cmdsched_history_record_kept(&entry, &record->key);
+}
+
 /* Everybody who wants to know how an attempt ended that did not succeed. */
 static void
 tell(const AttemptRecord *record, AttemptEnd end, const Settlement *settlement)
 {
+	keep_in_history(record, end);
 	if (end == ATTEMPT_FAILED_FOR_GOOD || end == ATTEMPT_ABANDONED ||
 		end == ATTEMPT_HELD)
 		log_change(record, settlement);
 }
 
-/* The same for one that did, in the transaction that its handler ran in. */
+/*
+ * The same for one that did, in the transaction that its handler ran in;
+ * result is a jsonb.
+ */
 void
-cmdsched_attempt_succeeded(const AttemptRecord *record, TimestampTz ended)
+cmdsched_attempt_succeeded(const AttemptRecord *record, const Command *command,
+						   NullableDatum result, TimestampTz ended)
 {
 	int64 duration_us = ended - record->started;
 
+	if (record->history == HISTORY_ALL)
+	{
+		HistoryEntry entry;
+
+		begin_entry(&entry, record, ended);
+		entry.outcome = HISTORY_SUCCEEDED;
+		entry.result = result.value;
+		entry.has_result = !result.isnull;
+		cmdsched_history_record(&entry, command);
+	}
 	if (cmdsched_log_min_duration < 0 ||
 		duration_us < cmdsched_log_min_duration * (int64) 1000)
 		return;

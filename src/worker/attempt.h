@@ -38,12 +38,15 @@ typedef struct AttemptRecord
 	RetryPolicy retry;
 	bool external; /* it is for an application */
 	Oid function;
+	HistoryPolicy history;
 } AttemptRecord;
 
 extern void cmdsched_attempt_remember(AttemptRecord *record,
 									  const Command *command,
 									  const Handler *handler);
 extern void cmdsched_attempt_succeeded(const AttemptRecord *record,
+									   const Command *command,
+									   NullableDatum result,
 									   TimestampTz ended);
 extern bool cmdsched_attempt_record(const AttemptRecord *record,
 									const Outcome *outcome, TimestampTz now);

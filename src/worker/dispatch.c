@@ -251,6 +251,7 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 {
 	Dispatch *dispatch = group->dispatch;
 	MemoryContext group_context;
+	NullableDatum result;
 	TimestampTz ended;
 
 	cmdsched_attempt_remember(&dispatch->last, command, handler);
@@ -258,15 +259,16 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	if (dispatch->before_attempt != NULL)
 		dispatch->before_attempt();
 	group_context = MemoryContextSwitchTo(group->command_context);
-	cmdsched_invoke_handler(handler, command, scan, dispatch->host);
-	MemoryContextSwitchTo(group_context);
-	MemoryContextReset(group->command_context);
+	result = cmdsched_invoke_handler(handler, command, scan, dispatch->host);
+	result.isnull |= !handler->returns_jsonb;
 	if (dispatch->host == INVOKE_IN_EXECUTOR)
 		cmdsched_invoke_clean_session();
 
 	ended = GetCurrentTimestamp();
 	handler->last_duration_us = ended - group->clock;
-	cmdsched_attempt_succeeded(&dispatch->last, ended);
+	cmdsched_attempt_succeeded(&dispatch->last, command, result, ended);
+	MemoryContextSwitchTo(group_context);
+	MemoryContextReset(group->command_context);
 	group->clock = ended;
 	group->attempts++;
 	dispatch->last.running = false;

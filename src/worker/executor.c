@@ -515,6 +515,7 @@ call_procedure(MemoryContext context)
 	if (found)
 	{
 		me.dispatch.last.running = true;
+		me.dispatch.last.started = GetCurrentTimestamp();
 		cmdsched_executor_show_command(me.slot, &command);
 		cmdsched_journal_show(me.slot, &command, me.alone);
 		cmdsched_invoke_procedure(&handler, &command, row);
@@ -523,6 +524,10 @@ call_procedure(MemoryContext context)
 		XactReadOnly = false;
 		(void) cmdsched_command_delete_unchanged(&me.dispatch.last.key,
 												 command.execute_at);
+		cmdsched_attempt_succeeded(&me.dispatch.last,
+								   &command,
+								   (NullableDatum){.isnull = true},
+								   GetCurrentTimestamp());
 	}
 	CommitTransactionCommand();
 }

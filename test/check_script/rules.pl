@@ -232,7 +232,8 @@ sub check_code
 			complain($t->[$i], 'PS001', "operator of $text") unless $path_is_safe;
 		}
 		elsif ($next eq '(' && !$no_call{$text} && !$cte{$text} && $text ne 'operator'
-			&& !word_at($t, $i - 1, qw(as into table on references with recursive only update join from)))
+			&& !word_at($t, $i - 1, qw(as into table on references with recursive only update join from))
+			&& !($text eq 'list' && word_at($t, $i - 1, 'by') && word_at($t, $i - 2, 'partition') && kind_at($t, $i - 3) eq ')'))
 		{
 			complain($t->[$i], 'PS016', "function $text") unless $names_are_safe;
 		}

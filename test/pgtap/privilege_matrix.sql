@@ -34,6 +34,8 @@ INSERT INTO object_matrix VALUES
     ('cmdsched.scheduled_commands', 'r', 'r', 'r', 'r', 'rawdDxt'),
     ('cmdsched.handlers', 'r', 'r', 'r', 'r', 'rawdDxt'),
     ('cmdsched.home', 'r', 'r', 'r', 'r', 'rawdDxt'),
+    ('cmdsched.command_history', 'r', 'r', 'r', 'r', 'rawdDxt'),
+    ('cmdsched.history_position', 'r', 'r', 'r', 'r', 'rawdDxt'),
     ('cmdsched.workers', 'r', 'r', 'r', 'r', 'rawdDxt'),
     ('cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)', '-', '-', '-', 'X', 'X'),
     ('cmdsched.unregister_handler(text,text)', '-', '-', '-', 'X', 'X'),
@@ -88,7 +90,7 @@ CREATE TEMP VIEW objects AS
      UNION ALL
     SELECT c.oid::regclass::text, pg_temp.table_privileges(r.role, c.oid), r.n
       FROM pg_class AS c, roles AS r
-     WHERE c.relnamespace = 'cmdsched'::regnamespace AND c.relkind NOT IN ('i', 'I', 't', 'c')
+     WHERE c.relnamespace = 'cmdsched'::regnamespace AND c.relkind NOT IN ('i', 'I', 't', 'c') AND NOT c.relispartition
      UNION ALL
     SELECT p.oid::regprocedure::text, CASE WHEN has_function_privilege(r.role, p.oid, 'EXECUTE') THEN 'X' ELSE '-' END, r.n
       FROM pg_proc AS p, roles AS r

@@ -28,8 +28,8 @@ SELECT is(count(*), 0::bigint, 'every function is in the schema cmdsched')
   FROM functions WHERE pronamespace <> 'cmdsched'::regnamespace;
 SELECT is(count(*), 0::bigint, 'every relation is in the schema cmdsched')
   FROM relations WHERE relnamespace <> 'cmdsched'::regnamespace;
-SELECT set_eq('SELECT relname::text, relkind::text FROM relations',
-              $$VALUES ('scheduled_commands', 'r'), ('handlers', 'r'), ('home', 'r'), ('workers', 'v')$$,
+SELECT set_eq('SELECT relname::text, relkind::text FROM relations WHERE NOT relispartition',
+              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('home', 'r'), ('workers', 'v')$$,
               'the tables and views');
 SELECT set_eq('SELECT signature FROM functions',
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
@@ -140,7 +140,10 @@ SELECT throws_ok($$INSERT INTO cmdsched.scheduled_commands (schedule_id, command
 SELECT is((SELECT count(*) FROM pg_namespace, aclexplode(nspacl) AS a WHERE nspname = 'cmdsched' AND a.grantee = 0), 0::bigint,
           'PUBLIC has nothing on the schema');
 SELECT table_privs_are('cmdsched', relname, 'regress_privileges', ARRAY['SELECT'], 'a role may only read ' || relname)
-  FROM relations WHERE relkind IN ('r', 'v') ORDER BY relname;
+  FROM relations WHERE relkind IN ('r', 'p', 'v') AND NOT relispartition ORDER BY relname;
+SELECT is(count(*), 16::bigint, 'of the parts of the history it may not even read') FROM relations WHERE relispartition AND relrowsecurity
+   AND NOT has_table_privilege('regress_privileges', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER');
+SELECT is(count(*), 0::bigint, 'and no policy lets anybody see a row there') FROM relations AS r JOIN pg_policy AS p ON p.polrelid = r.oid WHERE r.relispartition;
 SELECT is(count(*), 0::bigint, 'nobody has a privilege on a column')
   FROM pg_attribute AS a JOIN relations AS r ON r.oid = a.attrelid WHERE a.attacl IS NOT NULL;
 SELECT set_eq(format($$SELECT signature FROM functions WHERE NOT has_function_privilege(%L, oid, 'EXECUTE')$$, 'regress_privileges'),
@@ -153,6 +156,9 @@ SELECT is(count(*), 0::bigint, 'no function claims not to leak') FROM functions 
 -- Reading is filtered by role, writing has no way in.
 SELECT ok(relrowsecurity, 'row level security is on for scheduled_commands') FROM pg_class WHERE oid = 'cmdsched.scheduled_commands'::regclass;
 SELECT policies_are('cmdsched', 'scheduled_commands', ARRAY['scheduled_by_me']::name[]);
+SELECT ok(relrowsecurity, 'row level security is on for command_history') FROM pg_class WHERE oid = 'cmdsched.command_history'::regclass;
+SELECT policies_are('cmdsched', 'command_history', ARRAY['scheduled_by_me']::name[]);
+SELECT policy_cmd_is('cmdsched', 'command_history', 'scheduled_by_me'::name, 'select');
 SELECT policy_cmd_is('cmdsched', 'scheduled_commands', 'scheduled_by_me'::name, 'select');
 SELECT is(polroles, '{0}'::oid[], 'it holds for everybody') FROM pg_policy WHERE polrelid = 'cmdsched.scheduled_commands'::regclass;
 SET LOCAL ROLE regress_privileges;
@@ -167,6 +173,11 @@ SELECT throws_ok(s, '42501', NULL, s)
                     'UPDATE cmdsched.handlers SET paused = true',
                     'DELETE FROM cmdsched.handlers',
                     'TRUNCATE cmdsched.handlers',
+                    'DELETE FROM cmdsched.command_history',
+                    'TRUNCATE cmdsched.command_history',
+                    'SELECT FROM cmdsched.command_history_0',
+                    'TRUNCATE cmdsched.command_history_0',
+                    'UPDATE cmdsched.history_position SET slot = 0',
                     'CREATE FUNCTION cmdsched.f() RETURNS void LANGUAGE sql AS ''''',
                     'ALTER TABLE cmdsched.scheduled_commands DISABLE ROW LEVEL SECURITY',
                     'SELECT cmdsched.register_handler(''x'', ''jsonb_typeof(jsonb)'')',
@@ -175,7 +186,7 @@ SELECT throws_ok(s, '42501', NULL, s)
                     'SELECT cmdsched.adopt()',
                     'SELECT cmdsched.stop()']) AS s;
 SELECT lives_ok(s, s)
-  FROM unnest(ARRAY['SELECT * FROM cmdsched.scheduled_commands', 'SELECT * FROM cmdsched.handlers', 'SELECT * FROM cmdsched.workers',
+  FROM unnest(ARRAY['SELECT * FROM cmdsched.scheduled_commands', 'SELECT * FROM cmdsched.handlers', 'SELECT * FROM cmdsched.command_history', 'SELECT * FROM cmdsched.workers',
                     'SELECT * FROM cmdsched.get_due_commands()', 'SELECT cmdsched.get(''x'')', 'SELECT cmdsched.cancel(''x'')',
                     'SELECT cmdsched.reschedule(''x'', now())', 'SELECT cmdsched.retry(''x'')', 'SELECT cmdsched.delete_executed(''x'')',
                     'SELECT cmdsched.process_due_commands()', 'SELECT cmdsched.run_once()', 'SELECT cmdsched.trigger()',
@@ -198,7 +209,7 @@ SELECT is(string_agg(pg_describe_object(classid, objid, objsubid), ', '), NULL, 
 SELECT isnt(obj_description(oid, 'pg_extension'), NULL, 'the extension has a comment') FROM pg_extension WHERE extname = 'cmdsched';
 SELECT is(string_agg(a.attrelid::regclass || '.' || a.attname, ', '), NULL, 'every column of a table has a comment')
   FROM pg_attribute AS a JOIN relations AS r ON r.oid = a.attrelid
- WHERE r.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND col_description(a.attrelid, a.attnum) IS NULL;
+ WHERE r.relkind IN ('r', 'p') AND NOT r.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND col_description(a.attrelid, a.attnum) IS NULL;
 SELECT is(string_agg(signature, ', '), NULL, 'every function is C, or has its search_path pinned')
   FROM functions AS f
  WHERE prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
@@ -213,8 +224,8 @@ SELECT is(string_agg(a.attrelid::regclass || '.' || a.attname, ', '), NULL, 'no 
  WHERE r.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
    AND (t.typname LIKE 'reg%' OR t.oid >= 16384 OR t.typname IN ('aclitem', 'unknown', 'name') AND a.attname <> 'scheduled_by_name');
 SELECT set_eq($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) AS c WHERE extname = 'cmdsched'$$,
-              ARRAY['cmdsched.scheduled_commands', 'cmdsched.handlers'], 'pg_dump keeps the rows of the tables');
-SELECT is(extcondition::text, '{"",""}', 'and all of them') FROM pg_extension WHERE extname = 'cmdsched';
+              ARRAY(SELECT 'cmdsched.command_history_' || i FROM generate_series(0, 15) AS i) || ARRAY['cmdsched.history_position', 'cmdsched.scheduled_commands', 'cmdsched.handlers'], 'pg_dump keeps the rows of the tables');
+SELECT is(array_to_string(extcondition, ''), '', 'and all of them') FROM pg_extension WHERE extname = 'cmdsched';
 SELECT is(count(*), 0::bigint, 'no rule and no trigger of ours is in the way')
   FROM relations AS r WHERE r.relkind = 'r' AND (r.relhasrules OR r.relhastriggers);
 SELECT ok(NOT extrelocatable, 'the extension stays in its schema') FROM pg_extension WHERE extname = 'cmdsched';

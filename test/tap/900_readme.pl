@@ -193,7 +193,7 @@ SQL
 
 foreach my $column (rows(<<'SQL'))
 SELECT attrelid::regclass, attname FROM pg_attribute
- WHERE attrelid IN ('cmdsched.handlers'::regclass, 'cmdsched.workers'::regclass) AND attnum > 0
+ WHERE attrelid IN ('cmdsched.handlers'::regclass, 'cmdsched.workers'::regclass, 'cmdsched.command_history'::regclass) AND attnum > 0
  ORDER BY attrelid, attnum
 SQL
 {
