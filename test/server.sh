@@ -99,7 +99,7 @@ find_postgres()
 # Debian's names of what is not here.
 missing_packages()
 {
-	local extensions=/usr/share/postgresql/$pg_major/extension
+	local extensions=/usr/share/postgresql/$pg_major/extension package
 	[ ! -x "$PG_CONFIG" ] || extensions=$("$PG_CONFIG" --sharedir)/extension
 
 	command -v gcc >/dev/null || echo gcc
@@ -114,8 +114,11 @@ missing_packages()
 	[ -e "$extensions/pg_cron.control" ] || echo "postgresql-$pg_major-cron"
 	/usr/bin/python3 -c 'import pytest' 2>/dev/null || echo python3-pytest
 	/usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
+	# For clients/python.
+	for package in asyncpg fastapi httpx mypy psycopg2 sqlalchemy uvicorn; do
+		/usr/bin/python3 -c "import importlib.util as u; exit(not u.find_spec('$package'))" || echo "python3-$package"
+	done
 
-	local package
 	for package; do
 		dpkg -s "$package" 2>/dev/null | grep -q '^Status: .* installed$' || echo "$package"
 	done
