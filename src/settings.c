@@ -28,6 +28,8 @@ int cmdsched_batch_time = 10;
 int cmdsched_executor_idle_timeout = 30;
 int cmdsched_max_command_size = 1024;
 bool cmdsched_test_clock = true;
+int cmdsched_history_retention = 30 * 24 * 60 * 60;
+int cmdsched_history_max_rows = 10 * 1000 * 1000;
 int cmdsched_max_depth = 100;
 int cmdsched_max_pending = 0;
 int cmdsched_log_min_duration = -1;
@@ -216,6 +218,35 @@ define_command_settings(void)
 }
 
 static void
+define_history_settings(void)
+{
+	DefineCustomIntVariable("cmdsched.history_retention",
+							"Sets for how long the command history is kept.",
+							"Zero means no limit.",
+							&cmdsched_history_retention,
+							30 * 24 * 60 * 60,
+							0,
+							INT_MAX,
+							PGC_SIGHUP,
+							GUC_UNIT_S,
+							NULL,
+							NULL,
+							NULL);
+	DefineCustomIntVariable("cmdsched.history_max_rows",
+							"Sets about how many rows of the command history are kept in a database.",
+							"Zero means no limit.",
+							&cmdsched_history_max_rows,
+							10 * 1000 * 1000,
+							0,
+							INT_MAX,
+							PGC_SIGHUP,
+							0,
+							NULL,
+							NULL,
+							NULL);
+}
+
+static void
 define_log_settings(void)
 {
 	DefineCustomBoolVariable("cmdsched.log_error_messages",
@@ -247,6 +278,7 @@ cmdsched_settings_define(void)
 {
 	define_worker_settings();
 	define_command_settings();
+	define_history_settings();
 	define_log_settings();
 	MarkGUCPrefixReserved("cmdsched");
 }

@@ -20,6 +20,8 @@ extern int cmdsched_batch_time;			   /* ms */
 extern int cmdsched_executor_idle_timeout; /* s */
 extern int cmdsched_max_command_size;	   /* kB */
 extern bool cmdsched_test_clock;
+extern int cmdsched_history_retention; /* s, 0 = for ever */
+extern int cmdsched_history_max_rows;  /* 0 = all */
 extern int cmdsched_max_depth;
 extern int cmdsched_max_pending;
 extern int cmdsched_log_min_duration;

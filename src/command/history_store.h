@@ -49,5 +49,6 @@ extern void cmdsched_history_record(const HistoryEntry *entry,
 									const Command *command);
 extern void cmdsched_history_record_kept(const HistoryEntry *entry,
 										 const CommandKey *key);
+extern void cmdsched_history_prune(TimestampTz now);
 
 #endif

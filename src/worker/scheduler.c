@@ -39,6 +39,7 @@
 #include "settings.h"
 #include "worker/due_notice.h"
 #include "worker/journal.h"
+#include "worker/pruning.h"
 #include "worker/shared_state.h"
 #include "worker/worker.h"
 
@@ -834,6 +835,8 @@ run(void)
 		wake_at = scheduler_pass(now);
 		notice_at = tell_applications(now);
 		wake_at = Min(wake_at, notice_at);
+		if (at_home)
+			cmdsched_pruning_run(now);
 		wake_at = Min(wake_at, next_sweep);
 		wake_at = Min(wake_at, database_checked + DATABASE_CHECK_US);
 		cmdsched_worker_wait(wake_at);
