@@ -27,6 +27,8 @@ CREATE TABLE cmdsched.scheduled_commands (
     depth smallint NOT NULL DEFAULT 0,
     claimable_at timestamptz,
     claim_token uuid,
+    recurring text COLLATE "C",
+    occurrence_at timestamptz,
     CONSTRAINT scheduled_commands_pkey PRIMARY KEY (schedule_id, scheduled_by),
     CONSTRAINT scheduled_commands_status_check CHECK (status IN ('pending', 'held', 'failed'))
 ) WITH (
@@ -57,6 +59,8 @@ COMMENT ON COLUMN cmdsched.scheduled_commands.conflicts IS 'Attempts since the l
 COMMENT ON COLUMN cmdsched.scheduled_commands.depth IS 'How many commands led to this one, each scheduled by the one before to run within a second';
 COMMENT ON COLUMN cmdsched.scheduled_commands.claimable_at IS 'Where claim_due_commands() looks: when an application may have it next; NULL where it is not for one';
 COMMENT ON COLUMN cmdsched.scheduled_commands.claim_token IS 'Of the claim that somebody has, until execute_at; NULL where nobody has it';
+COMMENT ON COLUMN cmdsched.scheduled_commands.recurring IS 'The recurring schedule of which it is an occurrence, see cmdsched.recurring_schedules; NULL: none';
+COMMENT ON COLUMN cmdsched.scheduled_commands.occurrence_at IS 'The instant of that schedule for which it runs, whatever moved execute_at';
 
 CREATE TABLE cmdsched.handlers (
     command_type text COLLATE "C" NOT NULL,
@@ -89,6 +93,76 @@ COMMENT ON COLUMN cmdsched.handlers.external IS 'Commands of this type are for a
 COMMENT ON COLUMN cmdsched.handlers.function_owner IS 'Who owned the function when it was registered; that of another owner, unless a superuser, is not called';
 COMMENT ON COLUMN cmdsched.handlers.paused IS 'Commands of this type wait until it is registered again, not paused';
 
+-- See src/worker/occurrence.c.
+CREATE TABLE cmdsched.recurring (
+    name text COLLATE "C" NOT NULL,
+    scheduled_by oid NOT NULL,
+    scheduled_by_name name NOT NULL,
+    cron text COLLATE "C",
+    every interval,
+    timezone text COLLATE "C" NOT NULL,
+    command_type text COLLATE "C" NOT NULL,
+    command_module text COLLATE "C" NOT NULL,
+    command_data jsonb NOT NULL,
+    metadata jsonb,
+    dst_gap text COLLATE "C" NOT NULL,
+    dst_overlap text COLLATE "C" NOT NULL,
+    catch_up text COLLATE "C" NOT NULL,
+    catch_up_limit integer NOT NULL,
+    overlap text COLLATE "C" NOT NULL,
+    spread interval NOT NULL,
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL,
+    max_runs bigint,
+    created_at timestamptz NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    reason text COLLATE "C",
+    next_schedule_id text COLLATE "C",
+    next_at timestamptz,
+    runs bigint NOT NULL,
+    last_run_at timestamptz,
+    last_outcome text COLLATE "C",
+    skipped bigint NOT NULL,
+    last_skipped_at timestamptz,
+    CONSTRAINT recurring_pkey PRIMARY KEY (name, scheduled_by),
+    CONSTRAINT recurring_cron_or_every_check CHECK ((cron IS NULL) <> (every IS NULL)),
+    CONSTRAINT recurring_dst_gap_check CHECK (dst_gap IN ('shift', 'skip')),
+    CONSTRAINT recurring_dst_overlap_check CHECK (dst_overlap IN ('first', 'last', 'both')),
+    CONSTRAINT recurring_catch_up_check CHECK (catch_up IN ('none', 'last', 'all')),
+    CONSTRAINT recurring_overlap_check CHECK (overlap IN ('skip', 'queue', 'allow')),
+    CONSTRAINT recurring_status_check CHECK (status IN ('active', 'paused', 'held', 'finished'))
+) WITH (fillfactor = 70);
+COMMENT ON TABLE cmdsched.recurring IS 'What runs again and again. Its next occurrence is in cmdsched.scheduled_commands; cmdsched.recurring_schedules shows both.';
+COMMENT ON COLUMN cmdsched.recurring.name IS 'The caller''s own, unique together with scheduled_by';
+COMMENT ON COLUMN cmdsched.recurring.scheduled_by IS 'The role that scheduled it and as which it runs';
+COMMENT ON COLUMN cmdsched.recurring.scheduled_by_name IS 'Name of scheduled_by at that time, since oids do not survive a dump';
+COMMENT ON COLUMN cmdsched.recurring.cron IS 'When it runs, as a cron expression; NULL: see every';
+COMMENT ON COLUMN cmdsched.recurring.every IS 'When it runs, as the time from one occurrence to the next; NULL: see cron';
+COMMENT ON COLUMN cmdsched.recurring.timezone IS 'The time zone of both';
+COMMENT ON COLUMN cmdsched.recurring.command_type IS 'Which handler is to be called';
+COMMENT ON COLUMN cmdsched.recurring.command_module IS 'Name space of the command type';
+COMMENT ON COLUMN cmdsched.recurring.command_data IS 'What the handler is given';
+COMMENT ON COLUMN cmdsched.recurring.metadata IS 'Metadata of every occurrence';
+COMMENT ON COLUMN cmdsched.recurring.dst_gap IS 'An occurrence in the hour that daylight saving leaves out: shift runs it after, skip does not';
+COMMENT ON COLUMN cmdsched.recurring.dst_overlap IS 'An occurrence in the hour that comes twice runs the first, the last or both times';
+COMMENT ON COLUMN cmdsched.recurring.catch_up IS 'Of the occurrences that nobody could run in time: none, the last or all are run';
+COMMENT ON COLUMN cmdsched.recurring.catch_up_limit IS 'At most so many late occurrences are kept, the latest';
+COMMENT ON COLUMN cmdsched.recurring.overlap IS 'An occurrence that comes due before the one before it has ended: skip drops it, queue runs it afterwards, allow runs it beside';
+COMMENT ON COLUMN cmdsched.recurring.spread IS 'Each runs up to so much later, always the same for one schedule';
+COMMENT ON COLUMN cmdsched.recurring.starts_at IS 'No occurrence is before; every counts from here, or else from created_at';
+COMMENT ON COLUMN cmdsched.recurring.ends_at IS 'No occurrence is after';
+COMMENT ON COLUMN cmdsched.recurring.max_runs IS 'So many occurrences run; NULL: no limit';
+COMMENT ON COLUMN cmdsched.recurring.created_at IS 'When the name was first scheduled';
+COMMENT ON COLUMN cmdsched.recurring.status IS 'active; paused, see cmdsched.pause_recurring(); held: the next occurrence cannot be found, see reason; finished: there is none';
+COMMENT ON COLUMN cmdsched.recurring.reason IS 'Why it is held';
+COMMENT ON COLUMN cmdsched.recurring.next_schedule_id IS 'schedule_id of the occurrence that the next one follows: it waits or runs';
+COMMENT ON COLUMN cmdsched.recurring.next_at IS 'occurrence_at of that one';
+COMMENT ON COLUMN cmdsched.recurring.runs IS 'Occurrences that have run, failed ones too';
+COMMENT ON COLUMN cmdsched.recurring.last_run_at IS 'When the last of them began';
+COMMENT ON COLUMN cmdsched.recurring.last_outcome IS 'How it ended: succeeded or failed; started where overlap is allow';
+COMMENT ON COLUMN cmdsched.recurring.skipped IS 'Occurrences that were dropped: missed, overlapping, or cancelled';
+COMMENT ON COLUMN cmdsched.recurring.last_skipped_at IS 'When that last happened';
+
 -- Not in dumps: see src/command/home.c.
 CREATE TABLE cmdsched.home (
     database oid NOT NULL,
@@ -100,6 +174,7 @@ COMMENT ON COLUMN cmdsched.home.since IS 'When its first command was scheduled, 
 
 SELECT pg_catalog.pg_extension_config_dump('cmdsched.scheduled_commands', '');
 SELECT pg_catalog.pg_extension_config_dump('cmdsched.handlers', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.recurring', '');
 
 ALTER TABLE cmdsched.scheduled_commands ENABLE ROW LEVEL SECURITY;
 CREATE POLICY scheduled_by_me ON cmdsched.scheduled_commands FOR SELECT TO PUBLIC
@@ -374,6 +449,119 @@ CREATE FUNCTION cmdsched.schedule_on_change() RETURNS trigger
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_schedule_on_change';
 COMMENT ON FUNCTION cmdsched.schedule_on_change() IS 'AFTER INSERT OR UPDATE row trigger: schedules a command of the type of the first argument, with the row as command_data, the interval of the second argument from now, or from the timestamptz column that the third argument names (NULL in it: nothing).';
+
+-- ---------------------------------------------------------------------------
+-- Recurring schedules
+-- ---------------------------------------------------------------------------
+
+ALTER TABLE cmdsched.recurring ENABLE ROW LEVEL SECURITY;
+CREATE POLICY scheduled_by_me ON cmdsched.recurring FOR SELECT TO PUBLIC
+    USING (pg_catalog.pg_has_role(scheduled_by, 'USAGE'));
+COMMENT ON POLICY scheduled_by_me ON cmdsched.recurring IS 'Schedules of the reader, or of a role whose privileges the reader has';
+REVOKE ALL ON TABLE cmdsched.recurring FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.recurring TO PUBLIC;
+
+CREATE FUNCTION cmdsched.schedule_cron(
+    name text,
+    cron text,
+    command_type text,
+    command_data jsonb DEFAULT '{}',
+    timezone text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    command_module text DEFAULT '',
+    dst_gap text DEFAULT 'shift',
+    dst_overlap text DEFAULT 'first',
+    catch_up text DEFAULT 'last',
+    catch_up_limit integer DEFAULT 100,
+    overlap text DEFAULT 'skip',
+    spread interval DEFAULT '0',
+    starts_at timestamptz DEFAULT NULL,
+    ends_at timestamptz DEFAULT NULL,
+    max_runs bigint DEFAULT NULL
+) RETURNS text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_schedule_cron';
+COMMENT ON FUNCTION cmdsched.schedule_cron(text, text, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint) IS 'Has a command run at every instant that a cron expression names in a time zone (NULL: that of the session), as the current user. A schedule of this name is replaced. Returns the schedule_id of the next occurrence; NULL while it is paused.';
+
+CREATE FUNCTION cmdsched.schedule_every(
+    name text,
+    every interval,
+    command_type text,
+    command_data jsonb DEFAULT '{}',
+    timezone text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    command_module text DEFAULT '',
+    dst_gap text DEFAULT 'shift',
+    dst_overlap text DEFAULT 'first',
+    catch_up text DEFAULT 'last',
+    catch_up_limit integer DEFAULT 100,
+    overlap text DEFAULT 'skip',
+    spread interval DEFAULT '0',
+    starts_at timestamptz DEFAULT NULL,
+    ends_at timestamptz DEFAULT NULL,
+    max_runs bigint DEFAULT NULL
+) RETURNS text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_schedule_every';
+COMMENT ON FUNCTION cmdsched.schedule_every(text, interval, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint) IS 'As cmdsched.schedule_cron(), each time the interval has passed since starts_at, or since now. Days and months are those of the time zone.';
+
+CREATE FUNCTION cmdsched.alter_recurring(
+    name text,
+    cron text DEFAULT NULL,
+    every interval DEFAULT NULL,
+    command_type text DEFAULT NULL,
+    command_data jsonb DEFAULT NULL,
+    timezone text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    command_module text DEFAULT NULL,
+    dst_gap text DEFAULT NULL,
+    dst_overlap text DEFAULT NULL,
+    catch_up text DEFAULT NULL,
+    catch_up_limit integer DEFAULT NULL,
+    overlap text DEFAULT NULL,
+    spread interval DEFAULT NULL,
+    starts_at timestamptz DEFAULT NULL,
+    ends_at timestamptz DEFAULT NULL,
+    max_runs bigint DEFAULT NULL
+) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_alter_recurring';
+COMMENT ON FUNCTION cmdsched.alter_recurring(text, text, interval, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint) IS 'Changes what is given of a recurring schedule; NULL leaves it. Waits for a running occurrence. False: there is no such schedule.';
+
+CREATE FUNCTION cmdsched.pause_recurring(name text) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_pause_recurring';
+COMMENT ON FUNCTION cmdsched.pause_recurring(text) IS 'No occurrence is due until cmdsched.resume_recurring(). Waits for a running one. False: there is no such schedule.';
+
+CREATE FUNCTION cmdsched.resume_recurring(name text) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_resume_recurring';
+COMMENT ON FUNCTION cmdsched.resume_recurring(text) IS 'Goes on with a paused or held schedule, from now on: what was due meanwhile is not run. False: there is no such schedule.';
+
+CREATE FUNCTION cmdsched.unschedule(name text) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_unschedule';
+COMMENT ON FUNCTION cmdsched.unschedule(text) IS 'Removes a recurring schedule and its next occurrence. Waits for a running one. False: there is no such schedule.';
+
+CREATE VIEW cmdsched.recurring_schedules WITH (security_invoker = true) AS
+    SELECT r.name, r.cron, r.every, r.timezone, r.command_type, r.command_module, r.command_data, r.metadata,
+           CASE WHEN r.status = 'active' AND c.status = 'held' THEN c.status ELSE r.status END AS status,
+           CASE WHEN r.status = 'active' AND c.status = 'held' THEN c.last_error ->> 'message' ELSE r.reason END AS reason,
+           c.execute_at AS next_run, c.schedule_id AS next_schedule_id,
+           r.last_run_at AS last_run, r.last_outcome, r.runs, r.max_runs, r.skipped, r.last_skipped_at,
+           r.dst_gap, r.dst_overlap, r.catch_up, r.catch_up_limit, r.overlap, r.spread,
+           nullif(r.starts_at, '-infinity') AS starts_at, nullif(r.ends_at, 'infinity') AS ends_at,
+           r.created_at, r.scheduled_by, r.scheduled_by_name
+      FROM cmdsched.recurring AS r
+      LEFT JOIN cmdsched.scheduled_commands AS c
+        ON c.schedule_id = r.next_schedule_id AND c.scheduled_by = r.scheduled_by;
+COMMENT ON VIEW cmdsched.recurring_schedules IS 'The recurring schedules that the reader can see, with their next and last run.';
+COMMENT ON COLUMN cmdsched.recurring_schedules.status IS 'active; paused; held: see reason; finished: ends_at or max_runs is reached';
+COMMENT ON COLUMN cmdsched.recurring_schedules.reason IS 'Why it, or its next occurrence, is held';
+COMMENT ON COLUMN cmdsched.recurring_schedules.next_run IS 'When the next attempt at the occurrence that waits is due, or the one that runs was';
+COMMENT ON COLUMN cmdsched.recurring_schedules.next_schedule_id IS 'The schedule_id of that occurrence';
+REVOKE ALL ON TABLE cmdsched.recurring_schedules FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.recurring_schedules TO PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- Dispatch by hand

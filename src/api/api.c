@@ -30,10 +30,13 @@
 #include "command/history_store.h"
 #include "command/home.h"
 #include "command/invoke.h"
+#include "command/occurrence_id.h"
+#include "command/recurring_store.h"
 #include "command/schedule_id.h"
 #include "settings.h"
 #include "worker/control.h"
 #include "worker/dispatch.h"
+#include "worker/occurrence.h"
 #include "worker/wakeup.h"
 
 /* A shorter one would keep an executor busy with nothing else. */
@@ -336,6 +339,22 @@ schedule_command(Command *command, OnConflict on_conflict)
 	return command->schedule_id;
 }
 
+static text *
+get_own_id(FunctionCallInfo fcinfo, int n)
+{
+	text *schedule_id =
+		cmdsched_argument_get_name(fcinfo, n, "schedule_id", false);
+
+	if (cmdsched_occurrence_id_schedule(schedule_id) != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_RESERVED_NAME),
+				errmsg("schedule_id \"%s\" is reserved",
+					   text_to_cstring(schedule_id)),
+				errhint("Ids that end with @, a time and Z are those of "
+						"recurring schedules."));
+	return schedule_id;
+}
+
 /* schedule() and schedule_in() have their arguments in the same places. */
 static text *
 schedule_with_arguments(FunctionCallInfo fcinfo, TimestampTz execute_at)
@@ -355,8 +374,7 @@ schedule_with_arguments(FunctionCallInfo fcinfo, TimestampTz execute_at)
 		cmdsched_argument_check_size(command.metadata, "metadata");
 	}
 	if (!PG_ARGISNULL(4))
-		command.schedule_id =
-			cmdsched_argument_get_name(fcinfo, 4, "schedule_id", false);
+		command.schedule_id = get_own_id(fcinfo, 4);
 	command.command_module =
 		cmdsched_argument_get_name(fcinfo, 5, "command_module", true);
 	return schedule_command(&command, get_on_conflict(fcinfo, 6));
@@ -398,6 +416,7 @@ find_command(FunctionCallInfo fcinfo, CommandKey *key)
 		cmdsched_argument_get_name(fcinfo, 0, "schedule_id", false);
 	text *command_type;
 	text *command_module;
+	RecurringKey schedule;
 	const Handler *handler;
 
 	if (!cmdsched_command_find(schedule_id,
@@ -406,16 +425,24 @@ find_command(FunctionCallInfo fcinfo, CommandKey *key)
 							   &command_type,
 							   &command_module))
 		return NULL;
+	schedule.name = cmdsched_occurrence_id_schedule(schedule_id);
+	schedule.scheduled_by = key->scheduled_by;
+	if (schedule.name != NULL)
+		cmdsched_recurring_lock_name(&schedule);
 	handler = cmdsched_handler_find(command_type, command_module);
 	if (handler->is_procedure)
 		(void) cmdsched_command_lock(key, false);
 	return handler;
 }
 
-/* Remove a command, and say in the history why. */
+/*
+ * Remove a command, and say in the history why.  If it is an occurrence of a
+ * recurring schedule, the next one follows.
+ */
 static bool
 delete_command(FunctionCallInfo fcinfo, HistoryOutcome outcome)
 {
+	Occurrence occurrence = {0};
 	const Handler *handler;
 	HistoryEntry entry = {.outcome = outcome};
 	Command command;
@@ -433,6 +460,13 @@ delete_command(FunctionCallInfo fcinfo, HistoryOutcome outcome)
 	cmdsched_history_record(&entry, &command);
 	/* If this is rolled back, it is due as before. */
 	cmdsched_wakeup_note_change(key.scheduled_by, &times);
+	occurrence.key = key;
+	if (cmdsched_occurrence_id_schedule(key.schedule_id) != NULL)
+		(void) cmdsched_occurrence_end(&occurrence,
+									   outcome == HISTORY_CANCELLED
+										   ? OCCURRENCE_CANCELLED
+										   : OCCURRENCE_SUCCEEDED,
+									   entry.finished_at);
 	cmdsched_admission_commit_durably();
 	return true;
 }

@@ -47,7 +47,9 @@
 #define Anum_command_depth 15
 #define Anum_command_claimable_at 16
 #define Anum_command_claim_token 17
-#define Natts_command 17
+#define Anum_command_recurring 18
+#define Anum_command_occurrence_at 19
+#define Natts_command 19
 
 /* Longest schedule_id, command_type and command_module, in bytes. */
 #define CMDSCHED_MAX_NAME 255
@@ -74,7 +76,9 @@ typedef struct Command
 	const char *scheduled_by_name;
 	int attempts;
 	int conflicts;
-	int depth; /* commands from which it follows without a pause */
+	int depth;		 /* commands from which it follows without a pause */
+	text *recurring; /* NULL = no occurrence of a schedule */
+	TimestampTz occurrence_at; /* of that */
 } Command;
 
 /* The key of a command, in memory of its own. */

@@ -105,6 +105,9 @@ fill_row(TupleTableSlot *slot, const Command *command, TimestampTz now)
 		TimestampTzGetDatum(command->claimable_at);
 	slot->tts_isnull[Anum_command_claimable_at - 1] =
 		command->claimable_at == DUE_NEVER;
+	/* Occurrences are written under an id of their own. */
+	slot->tts_isnull[Anum_command_recurring - 1] = true;
+	slot->tts_isnull[Anum_command_occurrence_at - 1] = true;
 	slot->tts_isnull[Anum_command_claim_token - 1] = true;
 	ExecStoreVirtualTuple(slot);
 }
@@ -212,15 +215,15 @@ insert_row_by_executor(Relation commands, TupleTableSlot *slot)
 	"INSERT INTO cmdsched.scheduled_commands AS c (schedule_id, " \
 	"command_type, command_module, command_data, execute_at, created_at, " \
 	"metadata, scheduled_by, scheduled_by_name, due_at, depth, " \
-	"claimable_at) " \
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) " \
+	"claimable_at, recurring, occurrence_at) " \
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) " \
 	"ON CONFLICT (schedule_id, scheduled_by) "
 #define INSERT_ARGS \
-	12, \
+	14, \
 	{ \
 		TEXTOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
 			JSONBOID, OIDOID, NAMEOID, TIMESTAMPTZOID, INT2OID, \
-			TIMESTAMPTZOID \
+			TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID \
 	}
 
 /*
@@ -245,8 +248,8 @@ cmdsched_command_insert(const Command *command, TimestampTz now,
 		 "claimable_at = EXCLUDED.claimable_at, claim_token = NULL",
 		 INSERT_ARGS};
 	NameData name;
-	char nulls[] = "            ";
-	Datum values[12];
+	char nulls[] = "              ";
+	Datum values[14];
 	OwnerScope scope;
 	uint64 nrows;
 
@@ -267,6 +270,10 @@ cmdsched_command_insert(const Command *command, TimestampTz now,
 	values[11] = TimestampTzGetDatum(command->claimable_at);
 	if (command->claimable_at == DUE_NEVER)
 		nulls[11] = 'n';
+	values[12] = PointerGetDatum(command->recurring);
+	values[13] = TimestampTzGetDatum(command->occurrence_at);
+	if (command->recurring == NULL)
+		nulls[12] = nulls[13] = 'n';
 
 	nrows =
 		cmdsched_statement_run(on_conflict == ON_CONFLICT_REPLACE ? &replace
@@ -427,6 +434,14 @@ read_columns(Command *command, const Datum *values, const bool *isnull)
 	command->attempts = DatumGetInt16(values[Anum_command_attempts - 1]);
 	command->conflicts = DatumGetInt16(values[Anum_command_conflicts - 1]);
 	command->depth = DatumGetInt16(values[Anum_command_depth - 1]);
+	command->recurring = NULL;
+	if (!isnull[Anum_command_recurring - 1])
+	{
+		command->recurring =
+			DatumGetTextPP(values[Anum_command_recurring - 1]);
+		command->occurrence_at =
+			DatumGetTimestampTz(values[Anum_command_occurrence_at - 1]);
+	}
 }
 
 /* The next pending command, due or not; false at the end. */
@@ -502,6 +517,13 @@ cmdsched_command_claim(CommandScan *scan)
 		default:
 			return CLAIM_GONE;
 	}
+}
+
+/* Keep others from the command that the scan stands on.  Never waits. */
+bool
+cmdsched_command_keep(CommandScan *scan)
+{
+	return lock_row(scan);
 }
 
 /* The row that the scan stands on, as a composite value. */
@@ -787,6 +809,28 @@ cmdsched_command_read_deleted(Command *command, const CommandKey *key,
 	if (command->has_metadata)
 		command->metadata =
 			PointerGetDatum(PG_DETOAST_DATUM_COPY(command->metadata));
+}
+
+/*
+ * Lock a command, whatever its status; waits for a running attempt.  False
+ * where there is none any more.
+ */
+bool
+cmdsched_command_wait_for(const CommandKey *key)
+{
+	static FixedStatement statement =
+		{"SELECT 1 FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 FOR UPDATE",
+		 2,
+		 {TEXTOID, OIDOID}};
+	Datum values[2] = {PointerGetDatum(key->schedule_id),
+					   ObjectIdGetDatum(key->scheduled_by)};
+	OwnerScope scope;
+	uint64 nrows;
+
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+	return nrows > 0;
 }
 
 /*

@@ -65,6 +65,7 @@ extern CommandScan *cmdsched_command_scan_begin(Oid role,
 												const CommandPosition *from);
 extern bool cmdsched_command_scan_next(CommandScan *scan, Command *command);
 extern ClaimResult cmdsched_command_claim(CommandScan *scan);
+extern bool cmdsched_command_keep(CommandScan *scan);
 extern Datum cmdsched_command_row(CommandScan *scan);
 extern void cmdsched_command_copy(Command *command, Datum row);
 extern void cmdsched_command_scan_end(CommandScan *scan);
@@ -83,6 +84,7 @@ extern bool cmdsched_command_find(text *schedule_id, Oid caller,
 								  text **command_module);
 extern bool cmdsched_command_is_due(const CommandKey *key, TimestampTz now);
 extern int64 cmdsched_command_count(Oid role, int64 limit);
+extern bool cmdsched_command_wait_for(const CommandKey *key);
 extern bool cmdsched_command_delete(const CommandKey *key, DueTimes *times,
 									Command *command);
 /* For a RETURNING, from that column on */

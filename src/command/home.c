@@ -103,6 +103,25 @@ take_from_strangers(void)
 	cmdsched_statement_finish(&scope);
 }
 
+/* The same of recurring schedules. */
+static void
+take_schedules_from_strangers(void)
+{
+	static FixedStatement statement =
+		{"UPDATE cmdsched.recurring AS c "
+		 "SET scheduled_by = (4294967295 - s.n)::oid FROM ("
+		 "SELECT d.scheduled_by, row_number() OVER () AS n FROM ("
+		 "SELECT DISTINCT scheduled_by FROM cmdsched.recurring) AS d"
+		 ") AS s WHERE s.scheduled_by = c.scheduled_by AND NOT EXISTS ("
+		 "SELECT FROM pg_roles AS r WHERE r.oid = c.scheduled_by "
+		 "AND r.rolname = c.scheduled_by_name)",
+		 0};
+	OwnerScope scope;
+
+	cmdsched_statement_run(&statement, NULL, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+}
+
 /*
  * What belongs to no role goes to the one with the name.  Where that would
  * give it two commands with the same schedule_id, it gets one.
@@ -117,6 +136,25 @@ give_to_namesakes(void)
 		 "WHERE o.oid = c.scheduled_by) "
 		 "AND NOT EXISTS (SELECT FROM cmdsched.scheduled_commands AS o "
 		 "WHERE o.schedule_id = c.schedule_id AND (o.scheduled_by = r.oid "
+		 "OR o.scheduled_by_name = c.scheduled_by_name "
+		 "AND o.scheduled_by > c.scheduled_by))",
+		 0};
+	OwnerScope scope;
+
+	cmdsched_statement_run(&statement, NULL, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+}
+
+static void
+give_schedules_to_namesakes(void)
+{
+	static FixedStatement statement =
+		{"UPDATE cmdsched.recurring AS c SET scheduled_by = r.oid "
+		 "FROM pg_roles AS r WHERE r.rolname = c.scheduled_by_name "
+		 "AND NOT EXISTS (SELECT FROM pg_roles AS o "
+		 "WHERE o.oid = c.scheduled_by) "
+		 "AND NOT EXISTS (SELECT FROM cmdsched.recurring AS o "
+		 "WHERE o.name = c.name AND (o.scheduled_by = r.oid "
 		 "OR o.scheduled_by_name = c.scheduled_by_name "
 		 "AND o.scheduled_by > c.scheduled_by))",
 		 0};
@@ -144,9 +182,11 @@ cmdsched_home_adopt(void)
 	if (!cmdsched_home_is_here())
 	{
 		take_from_strangers();
+		take_schedules_from_strangers();
 		move_in();
 	}
 	give_to_namesakes();
+	give_schedules_to_namesakes();
 	cmdsched_statement_run(&count, NULL, NULL, &scope);
 	npending = DatumGetInt64(cmdsched_statement_result(0, 1, &isnull));
 	cmdsched_statement_finish(&scope);

@@ -14,7 +14,7 @@
 
 #include "command/extension.h"
 
-#define MAX_STATEMENT_ARGS 12
+#define MAX_STATEMENT_ARGS 29
 
 /* To be static: it is prepared at its first use. */
 typedef struct FixedStatement

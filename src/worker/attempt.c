@@ -21,6 +21,7 @@
 #include "command/history_store.h"
 #include "settings.h"
 #include "worker/attempt.h"
+#include "worker/occurrence.h"
 #include "worker/wakeup.h"
 
 /* So often a deadlock or serialization failure does not count. */
@@ -50,6 +51,7 @@ cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
 	record->function = handler->function;
 	record->history = handler->history;
 	record->started = 0;
+	record->is_occurrence = command->recurring != NULL;
 	record->running = true;
 }
 
@@ -197,6 +199,18 @@ decide(const AttemptRecord *record, const Outcome *outcome, TimestampTz now,
 											  : ATTEMPT_FAILED_FOR_GOOD;
 }
 
+/* It is not tried again: the schedule goes on without it. */
+static void
+end_occurrence(const AttemptRecord *record, TimestampTz now)
+{
+	Occurrence occurrence = {
+		.key = record->key,
+		.retried = record->attempts > 0,
+	};
+
+	(void) cmdsched_occurrence_end(&occurrence, OCCURRENCE_FAILED, now);
+}
+
 /*
  * Record an attempt that did not succeed, after it was rolled back.  False
  * where somebody else has taken the command meanwhile.
@@ -214,6 +228,9 @@ cmdsched_attempt_record(const AttemptRecord *record, const Outcome *outcome,
 								 now))
 		return false;
 	cmdsched_wakeup_note(record->key.scheduled_by, settlement.due_at);
+	if (record->is_occurrence &&
+		(end == ATTEMPT_FAILED_FOR_GOOD || end == ATTEMPT_ABANDONED))
+		end_occurrence(record, now);
 	tell(record, end, &settlement);
 	return true;
 }

@@ -39,6 +39,7 @@ typedef struct AttemptRecord
 	bool external; /* it is for an application */
 	Oid function;
 	HistoryPolicy history;
+	bool is_occurrence; /* of a recurring schedule */
 } AttemptRecord;
 
 extern void cmdsched_attempt_remember(AttemptRecord *record,

@@ -34,6 +34,7 @@
 #include "worker/attempt.h"
 #include "worker/dispatch.h"
 #include "worker/journal.h"
+#include "worker/occurrence.h"
 #include "worker/shared_state.h"
 #include "worker/wakeup.h"
 
@@ -56,6 +57,7 @@ typedef struct CommandGroup
 	bool jump; /* the scan has to begin again at the cursor */
 	int steps; /* over rows in another executor's hands */
 	int attempts;
+	bool complete;		  /* what comes next is for another group */
 	bool ended;			  /* dispatch->end says why */
 	bool registry_locked; /* handlers are what they seem to be */
 	bool set_aside;		  /* under that lock */
@@ -245,6 +247,21 @@ leave_to_executor(CommandGroup *group, const Command *command,
 	return true;
 }
 
+/*
+ * An occurrence of a recurring schedule has ended: the next one is written
+ * down, and may be due already.
+ */
+static void
+end_occurrence(CommandGroup *group, const Command *command, OccurrenceEnd end)
+{
+	Occurrence occurrence;
+
+	cmdsched_occurrence_identify(&occurrence, command);
+	if (cmdsched_occurrence_end(&occurrence, end, group->dispatch->now) <=
+		group->dispatch->now)
+		group->jump = true;
+}
+
 static void
 run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 			Handler *handler)
@@ -261,6 +278,8 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	group_context = MemoryContextSwitchTo(group->command_context);
 	result = cmdsched_invoke_handler(handler, command, scan, dispatch->host);
 	result.isnull |= !handler->returns_jsonb;
+	if (command->recurring != NULL)
+		end_occurrence(group, command, OCCURRENCE_SUCCEEDED);
 	if (dispatch->host == INVOKE_IN_EXECUTOR)
 		cmdsched_invoke_clean_session();
 
@@ -341,6 +360,92 @@ claim(Dispatch *dispatch, CommandScan *scan, const Command *command)
 	return cmdsched_command_claim(scan);
 }
 
+/* It was missed, and is not to be run any more. */
+static void
+drop_occurrence(CommandGroup *group, CommandScan *scan, const Command *command,
+				const Handler *handler)
+{
+	Dispatch *dispatch = group->dispatch;
+	MemoryContext group_context;
+
+	switch (claim(dispatch, scan, command))
+	{
+		case CLAIM_OK:
+			/* An error is as one of its handler. */
+			cmdsched_attempt_remember(&dispatch->last, command, handler);
+			group_context = MemoryContextSwitchTo(group->command_context);
+			end_occurrence(group, command, OCCURRENCE_MISSED);
+			MemoryContextSwitchTo(group_context);
+			MemoryContextReset(group->command_context);
+			dispatch->last.running = false;
+			/* When the next one is due, this scan does not know. */
+			group->jump = true;
+			break;
+		case CLAIM_LOCKED:
+			dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
+			break;
+		case CLAIM_GONE:
+			break;
+	}
+}
+
+/*
+ * The occurrence after this one does not wait for its end, nor shares its
+ * fate: that is settled before it begins.  A worker ends the batch, so that
+ * all can see the next one.
+ */
+static void
+release_next_occurrence(CommandGroup *group, CommandScan *scan,
+						const Command *command, const Handler *handler)
+{
+	Dispatch *dispatch = group->dispatch;
+	MemoryContext group_context;
+
+	if (!cmdsched_command_keep(scan))
+	{
+		dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
+		return;
+	}
+	cmdsched_attempt_remember(&dispatch->last, command, handler);
+	group_context = MemoryContextSwitchTo(group->command_context);
+	end_occurrence(group, command, OCCURRENCE_BEGINS);
+	MemoryContextSwitchTo(group_context);
+	MemoryContextReset(group->command_context);
+	dispatch->last.running = false;
+	group->complete = true;
+	if (dispatch->host == INVOKE_IN_EXECUTOR)
+	{
+		dispatch->end = DISPATCH_FULL;
+		group->ended = true;
+	}
+}
+
+/* Is this occurrence of a recurring schedule to be run, and in this batch? */
+static bool
+occurrence_may_run(CommandGroup *group, CommandScan *scan,
+				   const Command *command, const Handler *handler)
+{
+	MemoryContext group_context =
+		MemoryContextSwitchTo(group->command_context);
+	OccurrenceVerdict verdict =
+		cmdsched_occurrence_judge(command, group->dispatch->now);
+
+	MemoryContextSwitchTo(group_context);
+	MemoryContextReset(group->command_context);
+	switch (verdict)
+	{
+		case OCCURRENCE_DROP:
+			drop_occurrence(group, scan, command, handler);
+			return false;
+		case OCCURRENCE_RUN_BESIDE:
+			release_next_occurrence(group, scan, command, handler);
+			return false;
+		case OCCURRENCE_RUN:
+			break;
+	}
+	return true;
+}
+
 /* Run one command.  False where the scan cannot go on with the next. */
 static bool
 run_command(CommandGroup *group, CommandScan *scan, const Command *command)
@@ -372,6 +477,9 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 		dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
 		return true;
 	}
+	if (command->recurring != NULL &&
+		!occurrence_may_run(group, scan, command, handler))
+		return !group->complete;
 	if (handler->is_procedure && dispatch->host == INVOKE_IN_EXECUTOR)
 		return !leave_to_executor(group, command, handler);
 	switch (claim(dispatch, scan, command))
@@ -440,7 +548,8 @@ run_scan(CommandGroup *group)
 
 	cmdsched_handler_refresh();
 	group->jump = false;
-	while (!group->ended && group->attempts < dispatch->group_size)
+	while (!group->ended && !group->jump &&
+		   group->attempts < dispatch->group_size)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!cmdsched_command_scan_next(scan, &command))

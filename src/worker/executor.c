@@ -43,6 +43,7 @@
 #include "worker/attempt.h"
 #include "worker/dispatch.h"
 #include "worker/journal.h"
+#include "worker/occurrence.h"
 #include "worker/shared_state.h"
 #include "worker/wakeup.h"
 #include "worker/worker.h"
@@ -522,8 +523,17 @@ call_procedure(MemoryContext context)
 		me.dispatch.last.running = false;
 		cmdsched_invoke_reset_settings();
 		XactReadOnly = false;
-		(void) cmdsched_command_delete_unchanged(&me.dispatch.last.key,
-												 command.execute_at);
+		if (cmdsched_command_delete_unchanged(&me.dispatch.last.key,
+											  command.execute_at) &&
+			command.recurring != NULL)
+		{
+			Occurrence occurrence;
+
+			cmdsched_occurrence_identify(&occurrence, &command);
+			(void) cmdsched_occurrence_end(&occurrence,
+										   OCCURRENCE_SUCCEEDED,
+										   me.dispatch.now);
+		}
 		cmdsched_attempt_succeeded(&me.dispatch.last,
 								   &command,
 								   (NullableDatum){.isnull = true},

@@ -56,6 +56,7 @@ INSERT INTO fuzz.boundaries
 SELECT t::regtype, unnest(v) FROM (VALUES
 	('boolean', ARRAY['NULL', 'true', 'false']),
 	('integer', ARRAY['NULL', '0', '1', '-1', '32767', '32768', '2147483647', '-2147483648']),
+	('bigint', ARRAY['NULL', '0', '1', '-1', '9223372036854775807', '-9223372036854775808']),
 	('text', ARRAY['NULL', $$''$$, $$' '$$, $$'x'$$, $$'-1'$$, $$'1 day'$$, $$'no such thing'$$, $$'%s%n%m$1'$$, $$E'\x01\x7f\n"\\'$$,
 		$$E'\'; DROP SCHEMA fuzz CASCADE; --'$$, $$repeat('x', 255)$$, $$repeat('x', 256)$$, $$repeat('x', 10000)$$, $$repeat('x', 3000000)$$,
 		$$repeat('ü', 127)$$, $$repeat('ü', 128)$$, $$U&'\+01F600\202E\0301\FEFF'$$, $$repeat(U&'\+01F600', 64)$$]),
@@ -109,6 +110,19 @@ SELECT a, unnest(v) FROM (VALUES
 	('result', ARRAY['NULL', $$'{"a": 1}'$$]),
 	('error', ARRAY[$$'no'$$]),
 	('retry_in', ARRAY['NULL', $$'0'$$, $$'1 second'$$]),
+	('name', ARRAY[$$'r'$$, $$'s'$$]),
+	('cron', ARRAY[$$'* * * * *'$$, $$'0 0 29 2 *'$$, $$'30 2 * * sun'$$]),
+	('every', ARRAY[$$'1 second'$$, $$'1 day'$$]),
+	('timezone', ARRAY['NULL', $$'Europe/Berlin'$$]),
+	('dst_gap', ARRAY[$$'shift'$$, $$'skip'$$]),
+	('dst_overlap', ARRAY[$$'first'$$, $$'last'$$, $$'both'$$]),
+	('catch_up', ARRAY[$$'none'$$, $$'last'$$, $$'all'$$]),
+	('catch_up_limit', ARRAY['1', '100']),
+	('overlap', ARRAY[$$'skip'$$, $$'queue'$$, $$'allow'$$]),
+	('spread', ARRAY[$$'0'$$, $$'1 second'$$]),
+	('starts_at', ARRAY['NULL', 'now()']),
+	('ends_at', ARRAY['NULL', $$now() + '1 hour'$$]),
+	('max_runs', ARRAY['NULL', '1', '100']),
 	('reason', ARRAY[$$'because'$$])) AS u (a, v);
 
 -- ---------------------------------------------------------------------------

@@ -29,7 +29,7 @@ SELECT is(count(*), 0::bigint, 'every function is in the schema cmdsched')
 SELECT is(count(*), 0::bigint, 'every relation is in the schema cmdsched')
   FROM relations WHERE relnamespace <> 'cmdsched'::regnamespace;
 SELECT set_eq('SELECT relname::text, relkind::text FROM relations WHERE NOT relispartition',
-              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('home', 'r'), ('workers', 'v')$$,
+              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('home', 'r'), ('workers', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v')$$,
               'the tables and views');
 SELECT set_eq('SELECT signature FROM functions',
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
@@ -43,6 +43,10 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.trigger()', 'cmdsched.run_once()', 'cmdsched.list_workers()',
                     'cmdsched.adopt()', 'cmdsched.now()', 'cmdsched.set_clock(timestamp with time zone)',
                     'cmdsched.advance_clock(interval)', 'cmdsched.reset_clock()',
+                    'cmdsched.schedule_cron(text,text,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)',
+                    'cmdsched.schedule_every(text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)',
+                    'cmdsched.alter_recurring(text,text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)',
+                    'cmdsched.pause_recurring(text)', 'cmdsched.resume_recurring(text)', 'cmdsched.unschedule(text)',
                     'cmdsched.claim_due_commands(integer,text[],interval)', 'cmdsched.complete(text,uuid,jsonb)',
                     'cmdsched.fail(text,uuid,text,interval)', 'cmdsched.extend_lease(text,uuid,interval)',
                     'cmdsched.current_command()', 'cmdsched.snooze(interval)', 'cmdsched.abandon(text)'],
@@ -101,6 +105,12 @@ SELECT is(pg_get_function_result(f::regprocedure), r, 'the result of ' || f)
     ('cmdsched.complete(text,uuid,jsonb)', 'boolean'),
     ('cmdsched.fail(text,uuid,text,interval)', 'boolean'),
     ('cmdsched.extend_lease(text,uuid,interval)', 'boolean'),
+    ('cmdsched.schedule_cron(text,text,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)', 'text'),
+    ('cmdsched.schedule_every(text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)', 'text'),
+    ('cmdsched.alter_recurring(text,text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)', 'boolean'),
+    ('cmdsched.pause_recurring(text)', 'boolean'),
+    ('cmdsched.resume_recurring(text)', 'boolean'),
+    ('cmdsched.unschedule(text)', 'boolean'),
     ('cmdsched.start()', 'boolean'),
     ('cmdsched.stop(interval)', 'boolean'),
     ('cmdsched.trigger()', 'void'),
@@ -118,10 +128,10 @@ SELECT col_type_is('cmdsched', 'scheduled_commands', c, t, 'scheduled_commands.'
   FROM (VALUES ('schedule_id', 'text'), ('command_type', 'text'), ('command_module', 'text'), ('command_data', 'jsonb'),
                ('execute_at', 'timestamp with time zone'), ('status', 'text'), ('created_at', 'timestamp with time zone'),
                ('metadata', 'jsonb'), ('scheduled_by', 'oid'), ('attempts', 'smallint'), ('last_error', 'jsonb'),
-               ('scheduled_by_name', 'name'), ('claimable_at', 'timestamp with time zone'), ('claim_token', 'uuid')) AS v (c, t);
-SELECT col_is_null('cmdsched', 'scheduled_commands', c, c || ' may be null') FROM unnest('{metadata,last_error,claimable_at,claim_token}'::name[]) AS c;
+               ('scheduled_by_name', 'name'), ('claimable_at', 'timestamp with time zone'), ('claim_token', 'uuid'), ('recurring', 'text'), ('occurrence_at', 'timestamp with time zone')) AS v (c, t);
+SELECT col_is_null('cmdsched', 'scheduled_commands', c, c || ' may be null') FROM unnest('{metadata,last_error,claimable_at,claim_token,recurring,occurrence_at}'::name[]) AS c;
 SELECT col_not_null('cmdsched', 'scheduled_commands', attname, attname || ' may not be null')
-  FROM pg_attribute WHERE attrelid = 'cmdsched.scheduled_commands'::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('metadata', 'last_error', 'claimable_at', 'claim_token');
+  FROM pg_attribute WHERE attrelid = 'cmdsched.scheduled_commands'::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('metadata', 'last_error', 'claimable_at', 'claim_token', 'recurring', 'occurrence_at');
 SELECT col_is_pk('cmdsched', 'scheduled_commands', ARRAY['schedule_id', 'scheduled_by']::name[], 'the key of scheduled_commands');
 SELECT col_is_pk('cmdsched', 'handlers', ARRAY['command_type', 'command_module']::name[], 'the key of handlers');
 SELECT col_default_is('cmdsched', 'scheduled_commands', c, d, 'the default of ' || c)
@@ -157,6 +167,8 @@ SELECT is(count(*), 0::bigint, 'no function claims not to leak') FROM functions 
 SELECT ok(relrowsecurity, 'row level security is on for scheduled_commands') FROM pg_class WHERE oid = 'cmdsched.scheduled_commands'::regclass;
 SELECT policies_are('cmdsched', 'scheduled_commands', ARRAY['scheduled_by_me']::name[]);
 SELECT ok(relrowsecurity, 'row level security is on for command_history') FROM pg_class WHERE oid = 'cmdsched.command_history'::regclass;
+SELECT ok(relrowsecurity, 'row level security is on for recurring') FROM pg_class WHERE oid = 'cmdsched.recurring'::regclass;
+SELECT policies_are('cmdsched', 'recurring', ARRAY['scheduled_by_me']::name[]);
 SELECT policies_are('cmdsched', 'command_history', ARRAY['scheduled_by_me']::name[]);
 SELECT policy_cmd_is('cmdsched', 'command_history', 'scheduled_by_me'::name, 'select');
 SELECT policy_cmd_is('cmdsched', 'scheduled_commands', 'scheduled_by_me'::name, 'select');
@@ -224,7 +236,7 @@ SELECT is(string_agg(a.attrelid::regclass || '.' || a.attname, ', '), NULL, 'no 
  WHERE r.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
    AND (t.typname LIKE 'reg%' OR t.oid >= 16384 OR t.typname IN ('aclitem', 'unknown', 'name') AND a.attname <> 'scheduled_by_name');
 SELECT set_eq($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) AS c WHERE extname = 'cmdsched'$$,
-              ARRAY(SELECT 'cmdsched.command_history_' || i FROM generate_series(0, 15) AS i) || ARRAY['cmdsched.history_position', 'cmdsched.scheduled_commands', 'cmdsched.handlers'], 'pg_dump keeps the rows of the tables');
+              ARRAY(SELECT 'cmdsched.command_history_' || i FROM generate_series(0, 15) AS i) || ARRAY['cmdsched.history_position', 'cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.recurring'], 'pg_dump keeps the rows of the tables');
 SELECT is(array_to_string(extcondition, ''), '', 'and all of them') FROM pg_extension WHERE extname = 'cmdsched';
 SELECT is(count(*), 0::bigint, 'no rule and no trigger of ours is in the way')
   FROM relations AS r WHERE r.relkind = 'r' AND (r.relhasrules OR r.relhastriggers);
