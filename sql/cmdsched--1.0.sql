@@ -203,7 +203,7 @@ CREATE TABLE cmdsched.command_history (
     command_module text COLLATE "C" NOT NULL,
     outcome text COLLATE "C" NOT NULL,
     attempt smallint,
-    scheduled_for timestamptz NOT NULL,
+    scheduled_for timestamptz,
     started_at timestamptz,
     finished_at timestamptz NOT NULL,
     error jsonb,
@@ -240,7 +240,7 @@ COMMENT ON COLUMN cmdsched.command_history.command_type IS 'Of the command';
 COMMENT ON COLUMN cmdsched.command_history.command_module IS 'Name space of the command type';
 COMMENT ON COLUMN cmdsched.command_history.outcome IS 'succeeded; attempt_failed: to be tried again; failed: all attempts used up; abandoned: failed because its handler says so; held: could not run; snoozed: later, because its handler says so; cancelled';
 COMMENT ON COLUMN cmdsched.command_history.attempt IS 'Which attempt it was, from 1; NULL where none was made';
-COMMENT ON COLUMN cmdsched.command_history.scheduled_for IS 'When the attempt was due';
+COMMENT ON COLUMN cmdsched.command_history.scheduled_for IS 'When the attempt was due; NULL where an application had claimed the command';
 COMMENT ON COLUMN cmdsched.command_history.started_at IS 'When the attempt began; NULL where none was made, or nobody knows';
 COMMENT ON COLUMN cmdsched.command_history.finished_at IS 'When it ended that way';
 COMMENT ON COLUMN cmdsched.command_history.error IS 'Why it failed or is held: sqlstate, message, detail, context, at';

@@ -22,6 +22,7 @@
 #include "api/arguments.h"
 #include "command/clock.h"
 #include "command/handler_store.h"
+#include "command/history_store.h"
 #include "command/lease_store.h"
 #include "worker/wakeup.h"
 
@@ -115,22 +116,31 @@ get_lease(FunctionCallInfo fcinfo, Lease *lease)
 Datum
 cmdsched_complete(PG_FUNCTION_ARGS)
 {
+	HistoryEntry entry = {.outcome = HISTORY_SUCCEEDED};
+	Command command;
 	Lease lease;
-	TimestampTz ends_at;
 
 	cmdsched_argument_prevent_on_standby("cmdsched.complete()");
 	get_lease(fcinfo, &lease);
 	if (!PG_ARGISNULL(2))
 		cmdsched_argument_check_size(PG_GETARG_DATUM(2), "result");
-	if (!cmdsched_lease_complete(&lease, &ends_at))
+	if (!cmdsched_lease_complete(&lease, &command))
 		PG_RETURN_BOOL(false);
+	entry.policy =
+		cmdsched_handler_find(command.command_type, command.command_module)
+			->history;
+	entry.attempt = command.attempts;
+	entry.finished_at = lease.now;
+	entry.has_result = !PG_ARGISNULL(2);
+	entry.result = entry.has_result ? PG_GETARG_DATUM(2) : (Datum) 0;
+	cmdsched_history_record(&entry, &command);
 	/* If this is rolled back, it is due when the lease ends. */
-	cmdsched_wakeup_note_claimable(ends_at);
+	cmdsched_wakeup_note_claimable(command.execute_at);
 	PG_RETURN_BOOL(true);
 }
 
-/* What becomes of a command whose attempt failed. */
-static void
+/* What becomes of a command whose attempt failed; returns its handler. */
+static const Handler *
 decide(FunctionCallInfo fcinfo, const Lease *lease,
 	   const LeasedCommand *command, Settlement *settlement)
 {
@@ -157,6 +167,21 @@ decide(FunctionCallInfo fcinfo, const Lease *lease,
 	/* Where the handler is gone, a worker holds the command. */
 	settlement->due_at = handler->external ? DUE_NEVER : again_at;
 	settlement->claimable_at = handler->external ? again_at : DUE_NEVER;
+	return handler;
+}
+
+static void
+record_failure(const Lease *lease, const LeasedCommand *command,
+			   const Handler *handler, bool for_good)
+{
+	HistoryEntry entry = {
+		.policy = handler->history,
+		.outcome = for_good ? HISTORY_FAILED : HISTORY_ATTEMPT_FAILED,
+		.attempt = command->attempts,
+		.finished_at = lease->now,
+	};
+
+	cmdsched_history_record_kept(&entry, &command->key);
 }
 
 Datum
@@ -165,6 +190,7 @@ cmdsched_fail(PG_FUNCTION_ARGS)
 	CommandError error = {.sqlerrcode = ERRCODE_EXTERNAL_ROUTINE_EXCEPTION};
 	Settlement settlement = {.error = &error};
 	LeasedCommand command;
+	const Handler *handler;
 	DueTimes times;
 	Lease lease;
 
@@ -176,8 +202,12 @@ cmdsched_fail(PG_FUNCTION_ARGS)
 		(void) cmdsched_argument_get_span(fcinfo, 3, "retry_in");
 	if (!cmdsched_lease_find(&lease, &command))
 		PG_RETURN_BOOL(false);
-	decide(fcinfo, &lease, &command, &settlement);
+	handler = decide(fcinfo, &lease, &command, &settlement);
 	cmdsched_lease_settle(&command, &settlement, lease.now);
+	record_failure(&lease,
+				   &command,
+				   handler,
+				   strcmp(settlement.status, "failed") == 0);
 	times.due_at = settlement.due_at;
 	times.claimable_at = Min(settlement.claimable_at, command.ends_at);
 	cmdsched_wakeup_note_change(command.key.scheduled_by, &times);

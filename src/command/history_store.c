@@ -78,11 +78,14 @@ is_wanted(const HistoryEntry *entry)
 	}
 }
 
-#define INSERT_HISTORY \
+#define HISTORY_COLUMNS \
 	"INSERT INTO cmdsched.command_history (outcome, attempt, scheduled_for, " \
 	"started_at, finished_at, result, schedule_id, command_type, " \
 	"command_module, error, correlation_id, scheduled_by, " \
-	"scheduled_by_name, slot) SELECT $1, $2, $3, $4, $5, $6, "
+	"scheduled_by_name, slot) "
+#define INSERT_HISTORY HISTORY_COLUMNS "SELECT $1, $2, $3, $4, $5, $6, "
+#define INSERT_HELD /* scheduled_for as in the row */ \
+	HISTORY_COLUMNS "SELECT $1, $2, coalesce($3, c.execute_at), $4, $5, $6, "
 #define CURRENT_SLOT \
 	"coalesce((SELECT h.slot FROM cmdsched.history_position AS h " \
 	"ORDER BY h.since DESC LIMIT 1), 0)"
@@ -97,6 +100,8 @@ fill_entry_args(const HistoryEntry *entry, Datum *values, char *nulls)
 	if (entry->attempt == 0)
 		nulls[1] = 'n';
 	values[2] = TimestampTzGetDatum(entry->scheduled_for);
+	if (entry->scheduled_for == 0)
+		nulls[2] = 'n';
 	values[3] = TimestampTzGetDatum(entry->started_at);
 	if (entry->started_at == 0)
 		nulls[3] = 'n';
@@ -159,6 +164,34 @@ cmdsched_history_record_kept(const HistoryEntry *entry, const CommandKey *key)
 	fill_entry_args(entry, values, nulls);
 	values[6] = PointerGetDatum(key->schedule_id);
 	values[7] = ObjectIdGetDatum(key->scheduled_by);
+	cmdsched_statement_run(&statement, values, nulls, &scope);
+	cmdsched_statement_finish(&scope);
+}
+
+/* Of all the commands of a role that were held in this transaction, just now. */
+void
+cmdsched_history_record_held(Oid role, TimestampTz now)
+{
+	static FixedStatement statement =
+		{INSERT_HELD
+		 "c.schedule_id, c.command_type, c.command_module, c.last_error, "
+		 "c.metadata->>'correlation_id', c.scheduled_by, "
+		 "c.scheduled_by_name, " CURRENT_SLOT
+		 " FROM cmdsched.scheduled_commands AS c LEFT JOIN cmdsched.handlers "
+		 "AS p ON p.command_type = c.command_type "
+		 "AND p.command_module = c.command_module "
+		 "WHERE c.scheduled_by = $7 AND c.due_at = 'infinity' "
+		 "AND c.status = 'held' AND p.history IS DISTINCT FROM 'none' "
+		 "AND c.xmin = pg_current_xact_id()::xid",
+		 7,
+		 {ENTRY_ARGS, OIDOID}};
+	HistoryEntry entry = {.outcome = HISTORY_HELD, .finished_at = now};
+	char nulls[] = "       ";
+	Datum values[7];
+	OwnerScope scope;
+
+	fill_entry_args(&entry, values, nulls);
+	values[6] = ObjectIdGetDatum(role);
 	cmdsched_statement_run(&statement, values, nulls, &scope);
 	cmdsched_statement_finish(&scope);
 }

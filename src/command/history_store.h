@@ -36,9 +36,9 @@ typedef struct HistoryEntry
 {
 	HistoryPolicy policy;
 	HistoryOutcome outcome;
-	int attempt; /* 0 = none was made */
-	TimestampTz scheduled_for;
-	TimestampTz started_at; /* 0 = unknown, or none was made */
+	int attempt;			   /* 0 = none was made */
+	TimestampTz scheduled_for; /* 0 = unknown: a claim has moved it */
+	TimestampTz started_at;	   /* 0 = unknown, or none was made */
 	TimestampTz finished_at;
 	Datum result; /* jsonb */
 	bool has_result;
@@ -49,6 +49,7 @@ extern void cmdsched_history_record(const HistoryEntry *entry,
 									const Command *command);
 extern void cmdsched_history_record_kept(const HistoryEntry *entry,
 										 const CommandKey *key);
+extern void cmdsched_history_record_held(Oid role, TimestampTz now);
 extern void cmdsched_history_prune(TimestampTz now);
 
 #endif

@@ -180,15 +180,16 @@ cmdsched_lease_find(const Lease *lease, LeasedCommand *command)
 	return nrows > 0;
 }
 
-/* Remove the command of a lease. */
+/* Remove the command of a lease, and say what it was. */
 bool
-cmdsched_lease_complete(const Lease *lease, TimestampTz *ends_at)
+cmdsched_lease_complete(const Lease *lease, Command *command)
 {
 	static FixedStatement statement =
 		{"DELETE FROM cmdsched.scheduled_commands " LEASE_IS_VALID
-		 "RETURNING execute_at",
+		 "RETURNING scheduled_by, " CMDSCHED_DELETED_COLUMNS,
 		 4,
 		 {LEASE_ARGS}};
+	MemoryContext caller_context = CurrentMemoryContext;
 	Datum values[4];
 	OwnerScope scope;
 	uint64 nrows;
@@ -197,8 +198,15 @@ cmdsched_lease_complete(const Lease *lease, TimestampTz *ends_at)
 	fill_lease_args(lease, values);
 	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	if (nrows > 0)
-		*ends_at =
-			DatumGetTimestampTz(cmdsched_statement_result(0, 1, &isnull));
+	{
+		MemoryContext spi_context = MemoryContextSwitchTo(caller_context);
+		CommandKey key = {.schedule_id = lease->schedule_id};
+
+		key.scheduled_by =
+			DatumGetObjectId(cmdsched_statement_result(0, 1, &isnull));
+		cmdsched_command_read_deleted(command, &key, 2);
+		MemoryContextSwitchTo(spi_context);
+	}
 	cmdsched_statement_finish(&scope);
 	return nrows > 0;
 }

@@ -33,6 +33,7 @@
 
 #include "command/command_store.h"
 #include "command/extension.h"
+#include "command/history_store.h"
 #include "command/home.h"
 #include "command/invoke.h"
 #include "compat.h"
@@ -528,6 +529,7 @@ hold_role(Oid role, TimestampTz now)
 	const CommandError *obstacle = find_obstacle(role);
 
 	cmdsched_command_hold_role(role, obstacle, now);
+	cmdsched_history_record_held(role, now);
 	forget_role(role);
 	ereport(LOG,
 			errmsg("commands of role %u are held, SQLSTATE %s: %s",

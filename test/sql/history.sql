@@ -154,7 +154,34 @@ SELECT count(*) FROM cmdsched.command_history_0;
 RESET ROLE;
 
 TRUNCATE cmdsched.command_history;
-SELECT cmdsched.unregister_handler(type) FROM unnest('{All,Failures,None,Call}'::text[]) AS type;
+
+-- By an application.
+SELECT cmdsched.register_handler('External', NULL, external => true, history => 'all', max_attempts => 2);
+CREATE FUNCTION pg_temp.token(id text) RETURNS uuid LANGUAGE sql AS $$ SELECT claim_token FROM cmdsched.scheduled_commands WHERE schedule_id = id $$;
+BEGIN;
+SELECT cmdsched.schedule('External', metadata => '{"correlation_id": "c-2"}', schedule_id => id) FROM unnest('{e1,e2}'::text[]) AS id;
+SELECT schedule_id, attempts FROM cmdsched.claim_due_commands(2);
+SELECT cmdsched.complete('e1', pg_temp.token('e1'), '{"sent": true}'), cmdsched.fail('e2', pg_temp.token('e2'), 'no route', '0');
+SELECT schedule_id, attempts FROM cmdsched.claim_due_commands(2);
+SELECT cmdsched.fail('e2', pg_temp.token('e2'), 'no route');
+SELECT id, outcome, n, code, message, result, correlation, started FROM pg_temp.kept ORDER BY id, n;
+ROLLBACK;
+
+-- Of a role that is gone.
+CREATE ROLE regress_history_gone LOGIN;
+GRANT USAGE ON SCHEMA cmdsched, history TO regress_history_gone;
+SET ROLE regress_history_gone;
+SELECT cmdsched.schedule(type, execute_at => '2040-01-01', schedule_id => type) FROM unnest('{All,Failures,None}'::text[]) AS type;
+RESET ROLE;
+DROP OWNED BY regress_history_gone;
+DROP ROLE regress_history_gone;
+SELECT cmdsched.trigger();
+SELECT pg_temp.wait_for('count(*) = 2 FROM cmdsched.command_history');
+SELECT schedule_id, outcome, attempt, error->>'sqlstate' AS code, scheduled_for, scheduled_by_name FROM cmdsched.command_history ORDER BY schedule_id;
+DELETE FROM cmdsched.scheduled_commands WHERE scheduled_by_name = 'regress_history_gone';
+TRUNCATE cmdsched.command_history;
+
+SELECT cmdsched.unregister_handler(type) FROM unnest('{All,Failures,None,Call,External}'::text[]) AS type;
 DROP SCHEMA history CASCADE;
 DROP OWNED BY regress_history;
 DROP ROLE regress_history;
