@@ -1,5 +1,5 @@
-# clients/python: the shared cases and its own tests, on a server that they may
-# restart, and its types.
+# clients/python: the shared cases, its own tests, its example and quick start, on
+# a server that they may restart; and its types.
 
 use strict;
 use warnings;
@@ -25,11 +25,11 @@ ok(IPC::Run::run(
 		'>', \$output, '2>&1', IPC::Run::timeout(300)),
 	'pytest is content') or diag($output);
 my @passed = $output =~ /^clients\S+::.* PASSED/mg;
-cmp_ok(scalar(@passed), '>=', 80, 'all tests have run');
+cmp_ok(scalar(@passed), '>=', 125, 'all tests have run');
 note($output =~ /(=+ slowest.*)/s);
 
 ok(IPC::Run::run(
-		[ '/usr/bin/python3', '-m', 'mypy', '--config-file', 'clients/python/pyproject.toml', '--cache-dir', '/dev/null', 'clients/python/cmdsched' ],
+		[ '/usr/bin/python3', '-m', 'mypy', '--config-file', 'clients/python/pyproject.toml', '--cache-dir', '/dev/null', 'clients/python/cmdsched', 'clients/python/examples' ],
 		'>', \$output, '2>&1', IPC::Run::timeout(300)),
 	'its types are right') or diag($output);
 

@@ -9,7 +9,8 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import psycopg
@@ -27,11 +28,22 @@ class Executor(Protocol):
     async def run(self, statement: Statement[T]) -> T:
         """Execute it, in the caller's transaction or in one of its own."""
 
+
+class OwnExecutor(Executor, Protocol):
+    """Executes statements on a connection of its own, each in a transaction."""
+
+    conninfo: str
+
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
 
+    def repeating(
+        self, work: Callable[[Executor], Coroutine[Any, Any, None]], interval: float
+    ) -> AbstractAsyncContextManager[None]:
+        """Do something every so many seconds, beside what is done in the context, on another connection."""
+
     async def close(self) -> None:
-        """End a connection of our own."""
+        """End the connection; it is made again when it is needed."""
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -63,12 +75,6 @@ class AsyncCallersConnection:
         result = await self._connection.execute(*_for_sqlalchemy(statement))
         return statement.read(result.fetchall())
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-    async def close(self) -> None:
-        """Leave it to the caller."""
-
 
 class CallersConnection:
     """The same for threads."""
@@ -83,12 +89,6 @@ class CallersConnection:
                 return statement.read(cursor.fetchall())
         return statement.read(self._connection.execute(*_for_sqlalchemy(statement)).fetchall())
 
-    async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    async def close(self) -> None:
-        """Leave it to the caller."""
-
 
 def _for_sqlalchemy(statement: Statement[Any]) -> tuple[Any, dict[str, Any]]:
     from sqlalchemy import text
@@ -100,7 +100,7 @@ class AsyncOwnConnection:
     """One connection, made when it is needed and again when it was lost; each statement commits."""
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+        self.conninfo = conninfo
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._lock = asyncio.Lock()
 
@@ -108,11 +108,32 @@ class AsyncOwnConnection:
         async with self._lock:
             if self._connection is None or is_lost(self._connection):
                 await self._close()
-                self._connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+                self._connection = await psycopg.AsyncConnection.connect(self.conninfo, autocommit=True)
             return await AsyncCallersConnection(self._connection).run(statement)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    @asynccontextmanager
+    async def repeating(
+        self, work: Callable[[Executor], Coroutine[Any, Any, None]], interval: float
+    ) -> AsyncIterator[None]:
+        ended, other = asyncio.Event(), AsyncOwnConnection(self.conninfo)
+
+        async def repeat() -> None:
+            while not ended.is_set():
+                try:
+                    await asyncio.wait_for(ended.wait(), interval)
+                except TimeoutError:
+                    await work(other)
+
+        task = asyncio.create_task(repeat())
+        try:
+            yield
+        finally:
+            ended.set()
+            await task
+            await other.close()
 
     async def close(self) -> None:
         async with self._lock:
@@ -128,7 +149,7 @@ class OwnConnection:
     """The same for threads, which may share it."""
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+        self.conninfo = conninfo
         self._connection: psycopg.Connection[Any] | None = None
         self._lock = threading.Lock()
 
@@ -136,11 +157,30 @@ class OwnConnection:
         with self._lock:
             if self._connection is None or is_lost(self._connection):
                 self._close()
-                self._connection = psycopg.connect(self._conninfo, autocommit=True)
+                self._connection = psycopg.connect(self.conninfo, autocommit=True)
             return await CallersConnection(self._connection).run(statement)
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    @asynccontextmanager
+    async def repeating(
+        self, work: Callable[[Executor], Coroutine[Any, Any, None]], interval: float
+    ) -> AsyncIterator[None]:
+        ended, other = threading.Event(), OwnConnection(self.conninfo)
+
+        def repeat() -> None:
+            while not ended.wait(interval):
+                finish(work(other))
+
+        thread = threading.Thread(target=repeat, name="cmdsched lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            await other.close()
 
     async def close(self) -> None:
         with self._lock:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from . import statements
 from .claims import Claim, current_claim
-from .connections import AsyncCallersConnection, AsyncOwnConnection, Executor
+from .connections import AsyncCallersConnection, AsyncOwnConnection, Executor, OwnExecutor
 from .errors import LeaseLostError
 from .registry import CommandRegistry
 from .statements import OnConflict, ScheduledCommand
@@ -35,10 +35,10 @@ class CommandScheduler:
 
     def __init__(self, conninfo: str, registry: CommandRegistry) -> None:
         self.registry = registry
-        self.conninfo: str | None = conninfo
-        self.executor: Executor = self._connect(conninfo)
+        self.own: OwnExecutor | None = self._connect(conninfo)
+        self.executor: Executor = self.own
 
-    def _connect(self, conninfo: str) -> Executor:
+    def _connect(self, conninfo: str) -> OwnExecutor:
         return AsyncOwnConnection(conninfo)
 
     def _borrow(self, connection: Any) -> Executor:
@@ -54,7 +54,7 @@ class CommandScheduler:
         """
         scheduler = object.__new__(type(self))
         scheduler.registry = self.registry
-        scheduler.conninfo = None
+        scheduler.own = None
         scheduler.executor = self._borrow(connection)
         return scheduler
 
@@ -138,10 +138,16 @@ class CommandScheduler:
             LeaseLostError: It is no longer ours.  Let this roll the transaction back.
         """
         claim = current_claim() if claim is None else claim
-        if not await self.executor.run(statements.complete(claim)):
-            raise LeaseLostError(f"the lease of {claim.schedule_id!r} has ended, or it was cancelled")
+        # From before, since renewing the lease would wait for the end of this transaction.
         claim.completed = True
+        try:
+            if not await self.executor.run(statements.complete(claim)):
+                raise LeaseLostError(f"the lease of {claim.schedule_id!r} has ended, or it was cancelled")
+        except BaseException:
+            claim.completed = False
+            raise
 
     async def close(self) -> None:
         """Close the connection of its own; it is made again when it is needed."""
-        await self.executor.close()
+        if self.own is not None:
+            await self.own.close()

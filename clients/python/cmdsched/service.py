@@ -13,7 +13,7 @@ import psycopg
 
 from . import statements
 from .claims import Claim, carrying_out
-from .connections import Executor
+from .connections import Executor, OwnExecutor
 from .registry import CommandRegistry
 from .scheduler import CommandScheduler
 from .statements import Statement
@@ -30,13 +30,17 @@ class Dispatcher:
     """What services for asyncio and for threads have in common: claim, send, complete or fail."""
 
     def __init__(
-        self, executor: Executor, registry: CommandRegistry, send: Send, lease: timedelta, batch_size: int
+        self, own: OwnExecutor | None, registry: CommandRegistry, send: Send, lease: timedelta, batch_size: int
     ) -> None:
+        if own is None:
+            raise ValueError("a service needs a scheduler with a connection of its own, not one of within()")
         if lease <= timedelta(0):
             raise ValueError("lease must be longer than nothing")
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
-        self._executor = executor
+        self.conninfo = own.conninfo
+        self.command_types = registry.command_types
+        self._own = own
         self._registry = registry
         self._send = send
         self._lease = lease
@@ -44,21 +48,30 @@ class Dispatcher:
 
     async def process_batch(self) -> tuple[int, bool]:
         """Carry out a batch; return how many succeeded, and whether there may be more."""
-        claims = await self._executor.run(
-            statements.claim_due_commands(self._registry, self._batch_size, self._lease)
-        )
-        deadline = time.monotonic() + self._lease.total_seconds()
+        claims = await self._own.run(statements.claim_due_commands(self._registry, self._batch_size, self._lease))
+        if not claims:
+            return 0, False
+        in_hand = {claim.claim_token: claim for claim in claims}
+
+        async def renew(executor: Executor) -> None:
+            await self._renew(in_hand, executor)
+
         succeeded = 0
-        for claim in claims:
-            if await self._is_still_ours(claim, deadline):
-                succeeded += await self._carry_out(claim)
+        async with self._own.repeating(renew, self._lease.total_seconds() / 3):
+            for claim in claims:
+                if claim.claim_token in in_hand:
+                    succeeded += await self._carry_out(claim)
+                    in_hand.pop(claim.claim_token, None)
         return succeeded, len(claims) == self._batch_size
 
-    async def _is_still_ours(self, claim: Claim, deadline: float) -> bool:
-        """Renew the lease where those before in the batch have used up half of it."""
-        if time.monotonic() < deadline - self._lease.total_seconds() / 2:
-            return True
-        return bool(await self._settle(claim, statements.extend_lease(claim, self._lease)))
+    async def _renew(self, in_hand: dict[str, Claim], executor: Executor) -> None:
+        """Renew the leases of those in hand; let go of those that are no longer ours."""
+        for claim in list(in_hand.values()):
+            try:
+                if not claim.completed and not await executor.run(statements.extend_lease(claim, self._lease)):
+                    in_hand.pop(claim.claim_token, None)
+            except psycopg.Error:
+                log.warning("the lease of %r could not be renewed", claim.schedule_id, exc_info=True)
 
     async def _carry_out(self, claim: Claim) -> bool:
         try:
@@ -92,11 +105,11 @@ class Dispatcher:
         deadline = time.monotonic() + self._lease.total_seconds()
         while True:
             try:
-                return await self._executor.run(statement)
+                return await self._own.run(statement)
             except psycopg.OperationalError:
                 if time.monotonic() > deadline:
                     raise
-                await self._executor.sleep(0.1)
+                await self._own.sleep(0.1)
 
 
 def _is_being_cancelled() -> bool:
@@ -118,7 +131,8 @@ class CommandSchedulerService:
     Args:
         scheduler: One with a connection of its own.
         send: Called with each command; a coroutine function, or an ordinary one.
-        lease: How long a command may take.  Then others get it too.
+        lease: How long commands wait for somebody else when this process has died.  While it lives,
+            it renews the leases of what it has in hand, however long that takes.
         batch_size: How many are claimed at once.
 
     Raises:
@@ -128,11 +142,7 @@ class CommandSchedulerService:
     def __init__(
         self, scheduler: CommandScheduler, send: Send, *, lease: timedelta = LEASE, batch_size: int = BATCH_SIZE
     ) -> None:
-        if scheduler.conninfo is None:
-            raise ValueError("a service needs a scheduler with a connection of its own, not one of within()")
-        self.conninfo = scheduler.conninfo
-        self.command_types = scheduler.registry.command_types
-        self._dispatcher = Dispatcher(scheduler.executor, scheduler.registry, send, lease, batch_size)
+        self.dispatcher = Dispatcher(scheduler.own, scheduler.registry, send, lease, batch_size)
 
     async def process_due_commands(self) -> int:
         """Carry out all that is due, oldest first.
@@ -151,4 +161,4 @@ class CommandSchedulerService:
 
     async def process_batch(self) -> tuple[int, bool]:
         """Carry out a few; return how many succeeded, and whether there may be more."""
-        return await self._dispatcher.process_batch()
+        return await self.dispatcher.process_batch()

@@ -1,7 +1,7 @@
 """The SQL functions that the client calls, and what their rows become.
 
 A statement says what to execute and how to read the answer; connections.py
-executes it, asynchronously or not.  JSON, uuid and names are text here, so
+executes it, asynchronously or not.  JSON, uuids and times are text here, so
 that no setting of a driver or connection matters.
 """
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, Generic, Literal, TypeVar
 
 from . import codec
@@ -117,7 +117,8 @@ def get(registry: CommandRegistry, schedule_id: str) -> Statement[ScheduledComma
 
     return Statement(
         """
-        SELECT schedule_id, command_type, command_module, CAST(command_data AS text), execute_at, status, created_at,
+        SELECT schedule_id, command_type, command_module, CAST(command_data AS text),
+               pg_catalog.to_json(execute_at) #>> '{}', status, pg_catalog.to_json(created_at) #>> '{}',
                CAST(metadata AS text), attempts, CAST(last_error AS text)
           FROM cmdsched.get(CAST(%(schedule_id)s AS text))
          WHERE schedule_id IS NOT NULL
@@ -135,9 +136,9 @@ def _scheduled_command(registry: CommandRegistry, row: Row) -> ScheduledCommand:
         command_module=command_module,
         command=_command_or_none(registry, schedule_id, command_type, command_module, data),
         command_data=json.loads(data),
-        execute_at=execute_at,
+        execute_at=_moment(execute_at),
         status=status,
-        created_at=created_at,
+        created_at=_moment(created_at),
         metadata=_json(metadata),
         attempts=attempts,
         last_error=_json(error),
@@ -242,6 +243,10 @@ def _nothing(rows: Sequence[Row]) -> None:
 
 def _json(text: str | None) -> Any:
     return None if text is None else json.loads(text)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(timezone.utc)
 
 
 def _command_or_none(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from . import scheduler as asynchronous
 from . import worker as asynchronous_worker
 from .claims import Claim
-from .connections import CallersConnection, Executor, OwnConnection, finish
+from .connections import CallersConnection, Executor, OwnConnection, OwnExecutor, finish
 from .registry import CommandRegistry
 from .service import BATCH_SIZE, LEASE, Dispatcher
 from .statements import OnConflict, ScheduledCommand
@@ -21,7 +21,7 @@ S = TypeVar("S", bound="CommandScheduler")
 class _Scheduler(asynchronous.CommandScheduler):
     """The asynchronous one on connections that never suspend."""
 
-    def _connect(self, conninfo: str) -> Executor:
+    def _connect(self, conninfo: str) -> OwnExecutor:
         return OwnConnection(conninfo)
 
     def _borrow(self, connection: Any) -> Executor:
@@ -111,7 +111,7 @@ class CommandSchedulerService:
     Args:
         scheduler: One with a connection of its own.
         send: Called with each command.
-        lease: How long a command may take.  Then others get it too.
+        lease: As in cmdsched.CommandSchedulerService.
         batch_size: How many are claimed at once.
 
     Raises:
@@ -127,11 +127,7 @@ class CommandSchedulerService:
         batch_size: int = BATCH_SIZE,
     ) -> None:
         inner = scheduler.scheduler
-        if inner.conninfo is None:
-            raise ValueError("a service needs a scheduler with a connection of its own, not one of within()")
-        self.conninfo = inner.conninfo
-        self.command_types = inner.registry.command_types
-        self._dispatcher = Dispatcher(inner.executor, inner.registry, send, lease, batch_size)
+        self.dispatcher = Dispatcher(inner.own, inner.registry, send, lease, batch_size)
 
     def process_due_commands(self) -> int:
         """Carry out all that is due, oldest first; return how many succeeded.
@@ -147,15 +143,14 @@ class CommandSchedulerService:
 
     def process_batch(self) -> tuple[int, bool]:
         """Carry out a few; return how many succeeded, and whether there may be more."""
-        return finish(self._dispatcher.process_batch())
+        return finish(self.dispatcher.process_batch())
 
 
 class _ServiceInThread:
     """A service for threads as the asynchronous worker sees it; commands run in a thread beside its loop."""
 
     def __init__(self, service: CommandSchedulerService) -> None:
-        self.conninfo = service.conninfo
-        self.command_types = service.command_types
+        self.dispatcher = service.dispatcher
         self._service = service
 
     async def process_due_commands(self) -> int:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import psycopg
 
+from .service import Dispatcher
+
 log = logging.getLogger("cmdsched")
 
 # After an error, such as a server that is away.
@@ -16,8 +18,7 @@ RETRY_DELAY = 0.5
 class Service(Protocol):
     """What a worker needs of a service."""
 
-    conninfo: str
-    command_types: list[str]
+    dispatcher: Dispatcher
 
     async def process_due_commands(self) -> int:
         """Carry out all that is due."""
@@ -109,7 +110,7 @@ class CommandSchedulerWorker:
     async def _listen(self) -> None:
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self._service.conninfo, autocommit=True) as connection:
+                async with await psycopg.AsyncConnection.connect(self._service.dispatcher.conninfo, autocommit=True) as connection:
                     await self._wake_when_told(connection)
             except Exception:
                 log.info("cannot listen for due commands, will try again", exc_info=True)
@@ -120,5 +121,5 @@ class CommandSchedulerWorker:
         # What became due before was told to nobody.
         self._wake.set()
         async for notification in connection.notifies():
-            if notification.payload in self._service.command_types:
+            if notification.payload in self._service.dispatcher.command_types:
                 self._wake.set()
