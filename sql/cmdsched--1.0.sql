@@ -338,6 +338,70 @@ REVOKE ALL ON TABLE cmdsched.command_history_14 FROM PUBLIC;
 REVOKE ALL ON TABLE cmdsched.command_history_15 FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
+-- Hooks
+-- ---------------------------------------------------------------------------
+
+-- The C code knows the columns by their numbers: src/command/hook_store.c.
+CREATE TABLE cmdsched.hooks (
+    operation_pattern text COLLATE "C" NOT NULL,
+    hook text COLLATE "C" NOT NULL,
+    priority integer NOT NULL DEFAULT 0,
+    owner oid NOT NULL,
+    function_owner text COLLATE "C" NOT NULL,
+    enabled boolean NOT NULL DEFAULT true,
+    failures_in_a_row integer NOT NULL DEFAULT 0,
+    disabled_reason text COLLATE "C",
+    disabled_at timestamptz,
+    CONSTRAINT hooks_pkey PRIMARY KEY (operation_pattern, hook)
+);
+COMMENT ON TABLE cmdsched.hooks IS 'Functions that are called when an operation begins and when it ends. Each role sees what it, or a role whose privileges it has, registered.';
+COMMENT ON COLUMN cmdsched.hooks.operation_pattern IS 'Operations of which the hook is told: * is any characters, also dots; ? is one';
+COMMENT ON COLUMN cmdsched.hooks.hook IS 'Signature of the function';
+COMMENT ON COLUMN cmdsched.hooks.priority IS 'The highest is called first';
+COMMENT ON COLUMN cmdsched.hooks.owner IS 'The role that registered it';
+COMMENT ON COLUMN cmdsched.hooks.function_owner IS 'Who owned the function when it was registered; that of another owner, unless a superuser, is not called';
+COMMENT ON COLUMN cmdsched.hooks.enabled IS 'False: not called until cmdsched.enable_hook()';
+COMMENT ON COLUMN cmdsched.hooks.failures_in_a_row IS 'Calls that failed since the last one that did not; at ten it is disabled';
+COMMENT ON COLUMN cmdsched.hooks.disabled_reason IS 'Why it is not enabled';
+COMMENT ON COLUMN cmdsched.hooks.disabled_at IS 'Since when it is not enabled';
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.hooks', '');
+ALTER TABLE cmdsched.hooks ENABLE ROW LEVEL SECURITY;
+CREATE POLICY registered_by_me ON cmdsched.hooks FOR SELECT TO PUBLIC
+    USING (pg_catalog.pg_has_role(owner, 'USAGE'));
+COMMENT ON POLICY registered_by_me ON cmdsched.hooks IS 'Why a hook failed may contain what only those are to see who could read it anyway';
+REVOKE ALL ON TABLE cmdsched.hooks FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.hooks TO PUBLIC;
+
+CREATE FUNCTION cmdsched.register_hook(operation_pattern text, hook regprocedure, priority integer DEFAULT 0) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_register_hook';
+COMMENT ON FUNCTION cmdsched.register_hook(text, regprocedure, integer) IS 'Has a function (operation text, attributes jsonb) called at the start and end of operations, as the role whose commands they are. The caller owns the function or is a superuser. Registering again changes the priority, and enables it.';
+REVOKE ALL ON FUNCTION cmdsched.register_hook(text, regprocedure, integer) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.unregister_hook(operation_pattern text, hook text) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_unregister_hook';
+COMMENT ON FUNCTION cmdsched.unregister_hook(text, text) IS 'Removes a hook, named by its signature. False if there was none.';
+REVOKE ALL ON FUNCTION cmdsched.unregister_hook(text, text) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.enable_hook(operation_pattern text, hook text) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_enable_hook';
+COMMENT ON FUNCTION cmdsched.enable_hook(text, text) IS 'Lets a disabled hook be called again. False if there is no such disabled hook.';
+REVOKE ALL ON FUNCTION cmdsched.enable_hook(text, text) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.disable_hook(operation_pattern text, hook text, reason text DEFAULT NULL) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_disable_hook';
+COMMENT ON FUNCTION cmdsched.disable_hook(text, text, text) IS 'Keeps a hook from being called. False if there is no such enabled hook.';
+REVOKE ALL ON FUNCTION cmdsched.disable_hook(text, text, text) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.check_hooks(OUT operation_pattern text, OUT hook text, OUT priority integer, OUT is_called boolean, OUT problem text) RETURNS SETOF record
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cmdsched_check_hooks';
+COMMENT ON FUNCTION cmdsched.check_hooks() IS 'The enabled hooks in the order in which they are called: whether that is done for commands of the current user, and why not.';
+
+-- ---------------------------------------------------------------------------
 -- The clock
 -- ---------------------------------------------------------------------------
 

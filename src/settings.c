@@ -32,6 +32,7 @@ int cmdsched_history_retention = 30 * 24 * 60 * 60;
 int cmdsched_history_max_rows = 10 * 1000 * 1000;
 int cmdsched_max_depth = 100;
 int cmdsched_max_pending = 0;
+int cmdsched_hook_timeout = 1000;
 int cmdsched_log_min_duration = -1;
 bool cmdsched_log_error_messages = false;
 
@@ -249,6 +250,18 @@ define_history_settings(void)
 static void
 define_log_settings(void)
 {
+	DefineCustomIntVariable("cmdsched.hook_timeout",
+							"Sets how long one call of a hook may take.",
+							"It is then cancelled, which counts as a failure.",
+							&cmdsched_hook_timeout,
+							1000,
+							1,
+							INT_MAX / 1000,
+							PGC_SUSET,
+							GUC_UNIT_MS,
+							NULL,
+							NULL,
+							NULL);
 	DefineCustomBoolVariable("cmdsched.log_error_messages",
 							 "Sets whether the log says why a command failed or is held.",
 							 "Error messages may contain what only the owner of the command is to see.",

@@ -24,6 +24,7 @@ extern int cmdsched_history_retention; /* s, 0 = for ever */
 extern int cmdsched_history_max_rows;  /* 0 = all */
 extern int cmdsched_max_depth;
 extern int cmdsched_max_pending;
+extern int cmdsched_hook_timeout; /* ms */
 extern int cmdsched_log_min_duration;
 extern bool cmdsched_log_error_messages; /* ms, -1 = off */
 

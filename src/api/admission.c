@@ -163,6 +163,6 @@ cmdsched_admission_check(const Command *command, Oid role)
 void
 cmdsched_admission_commit_durably(void)
 {
-	if (!cmdsched_attempt_is_running())
+	if (!cmdsched_invoke_is_running())
 		ForceSyncCommit();
 }

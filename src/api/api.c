@@ -294,7 +294,7 @@ insert_under_own_id(const Command *command, TimestampTz now,
 					  .scheduled_by = command->scheduled_by};
 
 	/* See find_command(). */
-	if (!cmdsched_attempt_is_running() &&
+	if (!cmdsched_invoke_is_running() &&
 		cmdsched_handler_find(command->command_type, command->command_module)
 			->is_procedure)
 		(void) cmdsched_command_lock(&key, false);
@@ -319,7 +319,7 @@ schedule_command(Command *command, OnConflict on_conflict)
 	command->scheduled_by = role;
 	command->scheduled_by_name = GetUserNameFromId(role, false);
 	cmdsched_command_set_due(command, handler->external, now);
-	if (cmdsched_attempt_is_running())
+	if (cmdsched_attempt_command() != NULL)
 	{
 		inherit_metadata(command);
 		check_depth(command, now);
@@ -656,6 +656,17 @@ cmdsched_schedule_on_change(PG_FUNCTION_ARGS)
  * ------------------------------------------------------------------------
  */
 
+/* It would be told of what it does itself, without end. */
+static void
+prevent_in_hook(const char *function_name)
+{
+	if (cmdsched_invoke_is_in_hook())
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("%s cannot be called by a hook", function_name),
+				errhint("Let the hook schedule a command that does it."));
+}
+
 Datum
 cmdsched_process_due_commands(PG_FUNCTION_ARGS)
 {
@@ -664,6 +675,7 @@ cmdsched_process_due_commands(PG_FUNCTION_ARGS)
 	TimestampTz now = cmdsched_clock_now();
 
 	cmdsched_argument_prevent_on_standby("cmdsched.process_due_commands()");
+	prevent_in_hook("cmdsched.process_due_commands()");
 	if (!PG_ARGISNULL(0))
 	{
 		max_commands = PG_GETARG_INT32(0);
@@ -687,6 +699,7 @@ cmdsched_run_once(PG_FUNCTION_ARGS)
 	TimestampTz now = cmdsched_clock_now();
 
 	cmdsched_argument_prevent_on_standby("cmdsched.run_once()");
+	prevent_in_hook("cmdsched.run_once()");
 	PG_RETURN_INT32(cmdsched_admission_is_at_home()
 						? cmdsched_dispatch_by_hand(role, 0, now)
 						: 0);
@@ -697,11 +710,11 @@ cmdsched_run_once(PG_FUNCTION_ARGS)
  * ------------------------------------------------------------------------
  */
 
-/* A handler would wait for itself to end. */
+/* A handler, or a hook, would wait for itself to end. */
 static void
 prevent_in_handler(const char *function_name)
 {
-	if (cmdsched_attempt_is_running())
+	if (cmdsched_invoke_is_running())
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("%s cannot be called by a handler", function_name),
@@ -766,7 +779,7 @@ check_clock_may_move(void)
 				errmsg("the clock cannot be moved in this server"),
 				errhint("cmdsched.test_clock is off, as it should be where "
 						"now() has to be trusted."));
-	if (cmdsched_attempt_is_running())
+	if (cmdsched_invoke_is_running())
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("the clock cannot be moved inside a handler"),

@@ -37,7 +37,7 @@ static void
 forget_objects(Datum arg, Oid relation)
 {
 	if (!OidIsValid(relation) || relation == objects.commands ||
-		relation == objects.handlers)
+		relation == objects.handlers || relation == objects.hooks)
 		objects_valid = false;
 }
 
@@ -82,10 +82,11 @@ look_up_objects(ExtensionObjects *found)
 		get_relname_relid("scheduled_commands_parked", schema);
 	found->handlers = get_relname_relid("handlers", schema);
 	found->handlers_pkey = get_relname_relid("handlers_pkey", schema);
+	found->hooks = get_relname_relid("hooks", schema);
 	if (!OidIsValid(found->owner) || !OidIsValid(found->commands) ||
 		!OidIsValid(found->commands_pkey) || !OidIsValid(found->due_index) ||
 		!OidIsValid(found->parked_index) || !OidIsValid(found->handlers) ||
-		!OidIsValid(found->handlers_pkey))
+		!OidIsValid(found->handlers_pkey) || !OidIsValid(found->hooks))
 		return false;
 	found->commands_row_type = get_rel_type_id(found->commands);
 	return true;

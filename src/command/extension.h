@@ -22,6 +22,7 @@ typedef struct ExtensionObjects
 	Oid commands_row_type;
 	Oid handlers;
 	Oid handlers_pkey;
+	Oid hooks;
 } ExtensionObjects;
 
 /* What cmdsched_owner_enter() has to put back. */

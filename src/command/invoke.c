@@ -15,6 +15,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "commands/prepare.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -40,8 +41,10 @@
 #include "utils/timestamp.h"
 
 #include "command/extension.h"
+#include "command/hook_store.h"
 #include "command/invoke.h"
 #include "compat.h"
+#include "settings.h"
 
 /* How long a handler may go on after its time limit cancelled it. */
 #define GRACE_MS 3000
@@ -56,8 +59,9 @@ typedef enum Verdict
 
 typedef struct Attempt
 {
-	const Command *command;
-	CommandScan *scan; /* NULL: row is the row */
+	const Command *command; /* NULL: a hook that is about none */
+	bool is_hook;			/* then there is no attempt to end */
+	CommandScan *scan;		/* NULL: row is the row */
 	Datum row;
 	Verdict verdict;
 	TimestampTz snooze_until;
@@ -342,9 +346,11 @@ cmdsched_invoke_procedure(const Handler *handler, const Command *command,
  */
 
 static void
-describe_time_limit(Outcome *outcome)
+describe_time_limit(Outcome *outcome, bool is_hook)
 {
-	outcome->error.message = "handler was cancelled at its time limit";
+	outcome->error.message = is_hook
+								 ? "hook was cancelled at its time limit"
+								 : "handler was cancelled at its time limit";
 	outcome->error.detail = NULL;
 }
 
@@ -371,7 +377,7 @@ classify(Outcome *outcome, const Attempt *attempt, InvokeHost host)
 	}
 	else if (raised->sqlerrcode == ERRCODE_QUERY_CANCELED &&
 			 time_limit_reached)
-		describe_time_limit(outcome);
+		describe_time_limit(outcome, attempt != NULL && attempt->is_hook);
 	else if (raised->sqlerrcode == ERRCODE_QUERY_CANCELED &&
 			 host == INVOKE_IN_SESSION)
 		outcome->kind = OUTCOME_INTERRUPTED;
@@ -399,6 +405,7 @@ cmdsched_invoke_catch(Outcome *outcome, InvokeHost host)
 		disarm_time_limit(host);
 	time_limit_reached = false;
 	cmdsched_handler_forget_calls();
+	cmdsched_hook_forget_calls();
 }
 
 /*
@@ -433,6 +440,91 @@ cmdsched_invoke_guarded(InvokeBody body, void *arg, InvokeHost host,
 	MemoryContextSwitchTo(caller_context);
 	CurrentResourceOwner = caller_owner;
 	return succeeded;
+}
+
+/* ------------------------------------------------------------------------
+ * Hooks
+ * ------------------------------------------------------------------------
+ */
+
+static void
+call_hook_function(const HookCall *call)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+
+	InitFunctionCallInfoData(*fcinfo,
+							 call->function,
+							 2,
+							 DEFAULT_COLLATION_OID,
+							 NULL,
+							 NULL);
+	fcinfo->args[0].value = call->name;
+	fcinfo->args[0].isnull = false;
+	fcinfo->args[1].value = call->attributes;
+	fcinfo->args[1].isnull = false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	(void) FunctionCallInvoke(fcinfo);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+static void
+call_hook(void *arg)
+{
+	const HookCall *call = arg;
+	/* Not on the stack: an error takes us out of this frame. */
+	Attempt *attempt = palloc0(sizeof(Attempt));
+	Attempt *outer = current;
+	int guc_nest_level = NewGUCNestLevel();
+	bool has_own_limit = !time_limit_armed;
+
+	attempt->command = call->cause;
+	attempt->is_hook = true;
+	current = attempt;
+	if (has_own_limit)
+		arm_time_limit(cmdsched_hook_timeout * (int64) 1000, call->host);
+	if (call->function != NULL)
+		call_hook_function(call);
+	else
+		call->c_function(call->operation);
+	if (has_own_limit)
+		disarm_time_limit(call->host);
+	AtEOXact_GUC(false, guc_nest_level);
+	current = outer;
+}
+
+/*
+ * Not the hook's failure but the wish of whoever waits for us: the caller, or
+ * the time limit of the handler that dispatches by hand.
+ */
+static bool
+is_interruption(const Outcome *outcome, bool has_own_limit)
+{
+	const ErrorData *raised = outcome->raised;
+
+	if (raised->sqlerrcode != ERRCODE_QUERY_CANCELED)
+		return false;
+	return !has_own_limit ||
+		   (outcome->kind == OUTCOME_INTERRUPTED && raised->funcname != NULL &&
+			strcmp(raised->funcname, "ProcessInterrupts") == 0);
+}
+
+/*
+ * Call a hook in a subtransaction.  False if it raised an error: its effects
+ * are rolled back and error, in current memory, says what it was.
+ */
+bool
+cmdsched_invoke_hook(HookCall *call, CommandError *error)
+{
+	Outcome outcome = {0};
+	bool has_own_limit = !time_limit_armed;
+
+	if (cmdsched_invoke_guarded(call_hook, call, call->host, &outcome))
+		return true;
+	if (is_interruption(&outcome, has_own_limit))
+		ReThrowError(outcome.raised);
+	*error = outcome.error;
+	return false;
 }
 
 /* ------------------------------------------------------------------------
@@ -505,9 +597,16 @@ cmdsched_invoke_left_temp_objects(void)
 void
 cmdsched_invoke_clean_session(void)
 {
+	cmdsched_invoke_drop_statements();
+	LockReleaseSession(USER_LOCKMETHOD);
+}
+
+/* The same, where a lock of the session is ours. */
+void
+cmdsched_invoke_drop_statements(void)
+{
 	DropAllPreparedStatements();
 	PortalHashTableDeleteAll();
-	LockReleaseSession(USER_LOCKMETHOD);
 }
 
 /* ------------------------------------------------------------------------
@@ -515,16 +614,30 @@ cmdsched_invoke_clean_session(void)
  * ------------------------------------------------------------------------
  */
 
+/* Does a handler or a hook run? */
 bool
-cmdsched_attempt_is_running(void)
+cmdsched_invoke_is_running(void)
 {
 	return current != NULL;
 }
 
+bool
+cmdsched_invoke_is_in_hook(void)
+{
+	return current != NULL && current->is_hook;
+}
+
+bool
+cmdsched_attempt_is_running(void)
+{
+	return current != NULL && !current->is_hook;
+}
+
+/* The one that a handler, or a hook, is called for; NULL where there is none. */
 const Command *
 cmdsched_attempt_command(void)
 {
-	return current->command;
+	return current != NULL ? current->command : NULL;
 }
 
 Datum

@@ -12,6 +12,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "cmdsched.h"
 #include "command/command.h"
 #include "command/command_store.h"
 #include "command/handler_store.h"
@@ -44,6 +45,18 @@ typedef enum InvokeHost
 
 typedef void (*InvokeBody)(void *arg);
 
+/* What a hook is to be told. */
+typedef struct HookCall
+{
+	FmgrInfo *function; /* NULL: c_function */
+	Datum name;
+	Datum attributes;
+	CmdschedOperationHook c_function;
+	const CmdschedOperation *operation;
+	const Command *cause; /* of what it schedules; NULL = none */
+	InvokeHost host;
+} HookCall;
+
 extern bool cmdsched_invoke_guarded(InvokeBody body, void *arg,
 									InvokeHost host, Outcome *outcome);
 extern NullableDatum cmdsched_invoke_handler(Handler *handler,
@@ -52,12 +65,17 @@ extern NullableDatum cmdsched_invoke_handler(Handler *handler,
 											 InvokeHost host);
 extern void cmdsched_invoke_procedure(const Handler *handler,
 									  const Command *command, Datum row);
+extern bool cmdsched_invoke_hook(HookCall *call, CommandError *error);
 extern void cmdsched_invoke_catch(Outcome *outcome, InvokeHost host);
 extern void cmdsched_invoke_reset_settings(void);
 extern void cmdsched_invoke_clean_session(void);
+extern void cmdsched_invoke_drop_statements(void);
 extern bool cmdsched_invoke_left_temp_objects(void);
 extern void cmdsched_invoke_prepare_session(void);
 extern bool cmdsched_invoke_was_terminated(void);
+
+extern bool cmdsched_invoke_is_running(void);
+extern bool cmdsched_invoke_is_in_hook(void);
 
 /* The attempt being made, for the functions a handler may call */
 extern bool cmdsched_attempt_is_running(void);

@@ -22,6 +22,7 @@
 #include "settings.h"
 #include "worker/attempt.h"
 #include "worker/occurrence.h"
+#include "worker/operation.h"
 #include "worker/wakeup.h"
 
 /* So often a deadlock or serialization failure does not count. */
@@ -52,6 +53,8 @@ cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
 	record->history = handler->history;
 	record->started = 0;
 	record->is_occurrence = command->recurring != NULL;
+	record->watched = false;
+	record->is_procedure = handler->is_procedure;
 	record->running = true;
 }
 
@@ -106,6 +109,16 @@ keep_in_history(const AttemptRecord *record, AttemptEnd end)
 	cmdsched_history_record_kept(&entry, &record->key);
 }
 
+/* As hooks are told. */
+static const char *const end_names[] = {
+	[ATTEMPT_FAILED] = "attempt_failed",
+	[ATTEMPT_FAILED_FOR_GOOD] = "failed",
+	[ATTEMPT_CONFLICTED] = "conflicted",
+	[ATTEMPT_SNOOZED] = "snoozed",
+	[ATTEMPT_ABANDONED] = "abandoned",
+	[ATTEMPT_HELD] = "held",
+};
+
 /* Everybody who wants to know how an attempt ended that did not succeed. */
 static void
 tell(const AttemptRecord *record, AttemptEnd end, const Settlement *settlement)
@@ -114,6 +127,7 @@ tell(const AttemptRecord *record, AttemptEnd end, const Settlement *settlement)
 	if (end == ATTEMPT_FAILED_FOR_GOOD || end == ATTEMPT_ABANDONED ||
 		end == ATTEMPT_HELD)
 		log_change(record, settlement);
+	cmdsched_operation_attempt_ends(record, end_names[end]);
 }
 
 /*

@@ -40,6 +40,12 @@ typedef struct AttemptRecord
 	Oid function;
 	HistoryPolicy history;
 	bool is_occurrence; /* of a recurring schedule */
+	/* Where hooks are told of it; what follows is known only then. */
+	bool watched;
+	bool is_procedure;
+	InvokeHost host;
+	int depth;
+	char correlation_id[CMDSCHED_MAX_NAME + 1]; /* "" = none */
 } AttemptRecord;
 
 extern void cmdsched_attempt_remember(AttemptRecord *record,

@@ -35,6 +35,7 @@
 #include "worker/dispatch.h"
 #include "worker/journal.h"
 #include "worker/occurrence.h"
+#include "worker/operation.h"
 #include "worker/shared_state.h"
 #include "worker/wakeup.h"
 
@@ -262,6 +263,25 @@ end_occurrence(CommandGroup *group, const Command *command, OccurrenceEnd end)
 		group->jump = true;
 }
 
+/* Hooks do not count into the time of an attempt. */
+static void
+tell_begin(CommandGroup *group, const Command *command)
+{
+	Dispatch *dispatch = group->dispatch;
+
+	cmdsched_operation_attempt_begins(&dispatch->last,
+									  command,
+									  dispatch->host);
+	group->clock = GetCurrentTimestamp();
+}
+
+static void
+tell_success(CommandGroup *group)
+{
+	cmdsched_operation_attempt_ends(&group->dispatch->last, "succeeded");
+	group->clock = GetCurrentTimestamp();
+}
+
 static void
 run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 			Handler *handler)
@@ -272,6 +292,8 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	TimestampTz ended;
 
 	cmdsched_attempt_remember(&dispatch->last, command, handler);
+	if (cmdsched_operation_is_watched())
+		tell_begin(group, command);
 	dispatch->last.started = group->clock;
 	if (dispatch->before_attempt != NULL)
 		dispatch->before_attempt();
@@ -291,6 +313,8 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	group->clock = ended;
 	group->attempts++;
 	dispatch->last.running = false;
+	if (dispatch->last.watched)
+		tell_success(group);
 }
 
 /* Are the commands of this batch too quick to be shared? */
@@ -650,6 +674,7 @@ cmdsched_dispatch(Dispatch *dispatch)
 		AllocSetContextCreate(group_context,
 							  "cmdsched command",
 							  ALLOCSET_DEFAULT_SIZES);
+	TimestampTz began = cmdsched_operation_batch_begins(dispatch->host);
 	bool ended = false;
 
 	dispatch->end = DISPATCH_FULL;
@@ -671,6 +696,9 @@ cmdsched_dispatch(Dispatch *dispatch)
 	}
 	MemoryContextSwitchTo(caller_context);
 	MemoryContextDelete(group_context);
+	cmdsched_operation_batch_ends(began,
+								  dispatch->host,
+								  dispatch->succeeded == dispatch->attempts);
 }
 
 /*

@@ -44,6 +44,7 @@
 #include "worker/dispatch.h"
 #include "worker/journal.h"
 #include "worker/occurrence.h"
+#include "worker/operation.h"
 #include "worker/shared_state.h"
 #include "worker/wakeup.h"
 #include "worker/worker.h"
@@ -92,9 +93,10 @@ typedef struct Executor
 	bool skipped_suspect;	   /* because it seemed unable to run */
 	bool look_twice;		   /* step over such ones once more */
 	int group_size;
-	int solo_commands; /* so many are to have a transaction each */
-	bool on_trial;	   /* running a suspect: see journal.c */
-	bool alone;		   /* and nothing else runs */
+	int solo_commands;	/* so many are to have a transaction each */
+	bool without_hooks; /* they may be why the commit failed */
+	bool on_trial;		/* running a suspect: see journal.c */
+	bool alone;			/* and nothing else runs */
 	Dispatch dispatch;
 	bool busy;
 	TimestampTz busy_since;
@@ -153,10 +155,25 @@ record_termination(void)
 	CommitTransactionCommand();
 }
 
+/* The same of a hook: its command is as it was. */
+static void
+record_hook_termination(void)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	cmdsched_operation_blame_running_hook();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
 static void
 leave(int code, Datum arg)
 {
 	AbortOutOfAnyTransaction();
+	cmdsched_operation_mute(true);
+	if (cmdsched_invoke_was_terminated() &&
+		cmdsched_operation_hook_is_running())
+		record_hook_termination();
 	if (me.dispatch.last.running)
 		cmdsched_role_count_death(me.role_slot);
 	if (me.dispatch.last.running && !told_to_end && PostmasterIsAlive())
@@ -233,7 +250,8 @@ connect_as_role(void)
 static void
 keep_context_out_of_log(ErrorData *message)
 {
-	if (!cmdsched_log_error_messages && me.dispatch.last.running)
+	if (!cmdsched_log_error_messages &&
+		(me.dispatch.last.running || cmdsched_invoke_is_in_hook()))
 	{
 		message->hide_ctx = true;
 		message->internalquery = NULL;
@@ -314,6 +332,7 @@ run_batch(void)
 		me.solo_commands > 0 || me.on_trial ? 1 : cmdsched_batch_size;
 	dispatch->group_size = Min(me.group_size, dispatch->max_commands);
 	dispatch->before_attempt = watch_over_batch;
+	cmdsched_operation_mute(me.without_hooks);
 	cmdsched_dispatch(dispatch);
 	me.committing = true;
 	cmdsched_journal_show_commit(me.slot, dispatch->attempts);
@@ -377,8 +396,19 @@ recover_batch(bool committing)
 	cmdsched_invoke_clean_session();
 	MemoryContextSwitchTo(context);
 
-	if (committing && attempts == 1)
+	if (committing && attempts <= 1 && !me.without_hooks &&
+		cmdsched_operation_called_hooks())
+	{
+		me.without_hooks = true;
+		me.solo_commands = 1;
+	}
+	else if (committing && attempts == 1)
+	{
+		/* A hook may have been why the commit failed. */
+		cmdsched_operation_mute(true);
+		me.without_hooks = false;
 		record_failed_commit(&outcome);
+	}
 	else if (committing)
 		me.solo_commands = attempts;
 	cmdsched_role_put_back(me.role_slot, &me.take);
@@ -427,6 +457,9 @@ run_batch_transaction(void)
 		CommitTransactionCommand();
 		me.committing = false;
 		disable_timeout(help_timeout, false);
+		if (me.without_hooks)
+			cmdsched_operation_blame_hooks();
+		me.without_hooks = false;
 		/* Others may have stepped over what this batch gave up again. */
 		me.take.took_pending |= me.dispatch.rolled_back;
 		if (extension_exists)
@@ -515,6 +548,10 @@ call_procedure(MemoryContext context)
 	/* It may be a function by now: then the next batch decides. */
 	if (found)
 	{
+		if (cmdsched_operation_is_watched())
+			cmdsched_operation_attempt_begins(&me.dispatch.last,
+											  &command,
+											  INVOKE_IN_EXECUTOR);
 		me.dispatch.last.running = true;
 		me.dispatch.last.started = GetCurrentTimestamp();
 		cmdsched_executor_show_command(me.slot, &command);
@@ -538,6 +575,7 @@ call_procedure(MemoryContext context)
 								   &command,
 								   (NullableDatum){.isnull = true},
 								   GetCurrentTimestamp());
+		cmdsched_operation_attempt_ends(&me.dispatch.last, "succeeded");
 	}
 	CommitTransactionCommand();
 }

@@ -18,6 +18,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cmdsched TO fuzz_admin;
 
 CREATE FUNCTION fuzz.nothing(jsonb) RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
 CREATE FUNCTION fuzz.fail(jsonb, jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'this handler fails'; END $$;
+CREATE FUNCTION fuzz.note(text, jsonb) RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
 CREATE PROCEDURE fuzz.commit(cmdsched.scheduled_commands) LANGUAGE plpgsql AS 'BEGIN COMMIT; END';
 
 -- Not its own: the admin must not be able to change that.
@@ -36,6 +37,7 @@ END
 $$;
 
 ALTER FUNCTION fuzz.nothing(jsonb) OWNER TO fuzz_admin;
+ALTER FUNCTION fuzz.note(text, jsonb) OWNER TO fuzz_admin;
 ALTER FUNCTION fuzz.fail(jsonb, jsonb) OWNER TO fuzz_admin;
 ALTER PROCEDURE fuzz.commit(cmdsched.scheduled_commands) OWNER TO fuzz_admin;
 SET ROLE fuzz_admin;
@@ -123,6 +125,9 @@ SELECT a, unnest(v) FROM (VALUES
 	('starts_at', ARRAY['NULL', 'now()']),
 	('ends_at', ARRAY['NULL', $$now() + '1 hour'$$]),
 	('max_runs', ARRAY['NULL', '1', '100']),
+	('operation_pattern', ARRAY[$$'*'$$, $$'scheduler.dispatch.Fuzz*'$$]),
+	('hook', ARRAY[$$'fuzz.note(text, jsonb)'$$]),
+	('priority', ARRAY['0', '1']),
 	('reason', ARRAY[$$'because'$$])) AS u (a, v);
 
 -- ---------------------------------------------------------------------------

@@ -29,11 +29,13 @@ SELECT is(count(*), 0::bigint, 'every function is in the schema cmdsched')
 SELECT is(count(*), 0::bigint, 'every relation is in the schema cmdsched')
   FROM relations WHERE relnamespace <> 'cmdsched'::regnamespace;
 SELECT set_eq('SELECT relname::text, relkind::text FROM relations WHERE NOT relispartition',
-              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('home', 'r'), ('workers', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v')$$,
+              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('hooks', 'r'), ('home', 'r'), ('workers', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v')$$,
               'the tables and views');
 SELECT set_eq('SELECT signature FROM functions',
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
                     'cmdsched.unregister_handler(text,text)',
+                    'cmdsched.register_hook(text,regprocedure,integer)', 'cmdsched.unregister_hook(text,text)',
+                    'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)', 'cmdsched.check_hooks()',
                     'cmdsched.schedule(text,jsonb,timestamp with time zone,jsonb,text,text,text)',
                     'cmdsched.schedule_in(text,jsonb,interval,jsonb,text,text,text)',
                     'cmdsched.get(text)', 'cmdsched.cancel(text)',
@@ -62,6 +64,10 @@ SELECT is(pg_get_function_arguments(f::regprocedure), a, 'the arguments of ' || 
      'command_type text, command_data jsonb DEFAULT ''{}''::jsonb, execute_at timestamp with time zone DEFAULT now(), metadata jsonb DEFAULT NULL::jsonb, schedule_id text DEFAULT NULL::text, command_module text DEFAULT ''''::text, on_conflict text DEFAULT ''keep''::text'),
     ('cmdsched.schedule_in(text,jsonb,interval,jsonb,text,text,text)',
      'command_type text, command_data jsonb, delay interval, metadata jsonb DEFAULT NULL::jsonb, schedule_id text DEFAULT NULL::text, command_module text DEFAULT ''''::text, on_conflict text DEFAULT ''keep''::text'),
+    ('cmdsched.register_hook(text,regprocedure,integer)', 'operation_pattern text, hook regprocedure, priority integer DEFAULT 0'),
+    ('cmdsched.unregister_hook(text,text)', 'operation_pattern text, hook text'),
+    ('cmdsched.enable_hook(text,text)', 'operation_pattern text, hook text'),
+    ('cmdsched.disable_hook(text,text,text)', 'operation_pattern text, hook text, reason text DEFAULT NULL::text'),
     ('cmdsched.get(text)', 'schedule_id text'),
     ('cmdsched.cancel(text)', 'schedule_id text'),
     ('cmdsched.reschedule(text,timestamptz)', 'schedule_id text, execute_at timestamp with time zone'),
@@ -93,6 +99,11 @@ SELECT is(pg_get_function_result(f::regprocedure), r, 'the result of ' || f)
     ('cmdsched.unregister_handler(text,text)', 'boolean'),
     ('cmdsched.schedule(text,jsonb,timestamptz,jsonb,text,text,text)', 'text'),
     ('cmdsched.schedule_in(text,jsonb,interval,jsonb,text,text,text)', 'text'),
+    ('cmdsched.register_hook(text,regprocedure,integer)', 'void'),
+    ('cmdsched.unregister_hook(text,text)', 'boolean'),
+    ('cmdsched.enable_hook(text,text)', 'boolean'),
+    ('cmdsched.disable_hook(text,text,text)', 'boolean'),
+    ('cmdsched.check_hooks()', 'SETOF record'),
     ('cmdsched.get(text)', 'cmdsched.scheduled_commands'),
     ('cmdsched.cancel(text)', 'boolean'),
     ('cmdsched.reschedule(text,timestamptz)', 'boolean'),
@@ -158,7 +169,9 @@ SELECT is(count(*), 0::bigint, 'nobody has a privilege on a column')
   FROM pg_attribute AS a JOIN relations AS r ON r.oid = a.attrelid WHERE a.attacl IS NOT NULL;
 SELECT set_eq(format($$SELECT signature FROM functions WHERE NOT has_function_privilege(%L, oid, 'EXECUTE')$$, 'regress_privileges'),
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
-                    'cmdsched.unregister_handler(text,text)', 'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.adopt()'],
+                    'cmdsched.unregister_handler(text,text)', 'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.adopt()',
+                    'cmdsched.register_hook(text,regprocedure,integer)', 'cmdsched.unregister_hook(text,text)',
+                    'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)'],
               'only the functions of the administrator are closed');
 SELECT is(count(*), 0::bigint, 'no function runs as its owner') FROM functions WHERE prosecdef;
 SELECT is(count(*), 0::bigint, 'no function claims not to leak') FROM functions WHERE proleakproof;
@@ -184,6 +197,7 @@ SELECT throws_ok(s, '42501', NULL, s)
                     'INSERT INTO cmdsched.handlers (command_type, handler, owner) VALUES (''x'', ''f(jsonb)'', 10)',
                     'UPDATE cmdsched.handlers SET paused = true',
                     'DELETE FROM cmdsched.handlers',
+                    'UPDATE cmdsched.hooks SET enabled = false',
                     'TRUNCATE cmdsched.handlers',
                     'DELETE FROM cmdsched.command_history',
                     'TRUNCATE cmdsched.command_history',
@@ -236,7 +250,7 @@ SELECT is(string_agg(a.attrelid::regclass || '.' || a.attname, ', '), NULL, 'no 
  WHERE r.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
    AND (t.typname LIKE 'reg%' OR t.oid >= 16384 OR t.typname IN ('aclitem', 'unknown', 'name') AND a.attname <> 'scheduled_by_name');
 SELECT set_eq($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) AS c WHERE extname = 'cmdsched'$$,
-              ARRAY(SELECT 'cmdsched.command_history_' || i FROM generate_series(0, 15) AS i) || ARRAY['cmdsched.history_position', 'cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.recurring'], 'pg_dump keeps the rows of the tables');
+              ARRAY(SELECT 'cmdsched.command_history_' || i FROM generate_series(0, 15) AS i) || ARRAY['cmdsched.history_position', 'cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.hooks', 'cmdsched.recurring'], 'pg_dump keeps the rows of the tables');
 SELECT is(array_to_string(extcondition, ''), '', 'and all of them') FROM pg_extension WHERE extname = 'cmdsched';
 SELECT is(count(*), 0::bigint, 'no rule and no trigger of ours is in the way')
   FROM relations AS r WHERE r.relkind = 'r' AND (r.relhasrules OR r.relhastriggers);

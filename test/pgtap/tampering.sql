@@ -64,7 +64,7 @@ $$;
 -- ---------------------------------------------------------------------------
 
 SELECT is(pg_temp.answers(format(statement, name)), '42501', format(statement, name))
-  FROM unnest(ARRAY['cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.home']) AS name,
+  FROM unnest(ARRAY['cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.home', 'cmdsched.hooks']) AS name,
        unnest(ARRAY['CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION tamper.row_trigger()',
                     'CREATE CONSTRAINT TRIGGER t AFTER DELETE ON %s DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tamper.row_trigger()',
                     'CREATE RULE r AS ON DELETE TO %s DO ALSO SELECT 1',
@@ -166,13 +166,13 @@ SELECT is(sum, :'before', 'nobody passes on privileges, or takes them away') FRO
 SELECT is(string_agg(DISTINCT pg_temp.answer(rolname, format('LOCK TABLE %s IN %s MODE', name, mode)), ', '),
           CASE mode WHEN 'ACCESS SHARE' THEN 'done' ELSE '42501' END,
           'LOCK TABLE ' || name || ' IN ' || mode || ' MODE')
-  FROM unnest(ARRAY['cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.home']) AS name,
+  FROM unnest(ARRAY['cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.home', 'cmdsched.hooks']) AS name,
        unnest(ARRAY['ACCESS SHARE', 'ROW SHARE', 'ROW EXCLUSIVE', 'SHARE UPDATE EXCLUSIVE', 'SHARE', 'SHARE ROW EXCLUSIVE', 'EXCLUSIVE', 'ACCESS EXCLUSIVE']) AS mode,
        pg_roles
  WHERE rolname LIKE 'tamper\_%' AND rolname <> 'tamper_writer'
  GROUP BY name, mode ORDER BY name, mode;
 SELECT is(string_agg(DISTINCT pg_temp.answer(rolname, 'SELECT * FROM ' || name || ' FOR ' || strength), ', '), '42501', 'SELECT FROM ' || name || ' FOR ' || strength)
-  FROM unnest(ARRAY['cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.home']) AS name,
+  FROM unnest(ARRAY['cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.home', 'cmdsched.hooks']) AS name,
        unnest(ARRAY['UPDATE', 'NO KEY UPDATE', 'SHARE', 'KEY SHARE']) AS strength,
        pg_roles
  WHERE rolname LIKE 'tamper\_%' AND rolname <> 'tamper_writer'
