@@ -3,8 +3,9 @@
  * history_store.c
  *	  The rows of cmdsched.command_history: the only file that touches them.
  *
- * A row is written in the transaction that settles the command, so that the
- * history says what happened and nothing else.
+ * Rows are written by table access, as many come from the hot path; the rest
+ * is fixed SQL.  A row is written in the transaction that settles the command,
+ *so that the history says what happened and nothing else.
  *
  * The table has a fixed number of parts, the slots.  Rows are written to one
  * of them, which cmdsched.history_position names.  A slot is emptied at once,
@@ -19,19 +20,26 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "command/command_store.h"
+#include "command/extension.h"
 #include "command/history_store.h"
 #include "command/statement.h"
 #include "settings.h"
@@ -78,67 +86,252 @@ is_wanted(const HistoryEntry *entry)
 	}
 }
 
-#define HISTORY_COLUMNS \
-	"INSERT INTO cmdsched.command_history (outcome, attempt, scheduled_for, " \
-	"started_at, finished_at, result, schedule_id, command_type, " \
-	"command_module, error, correlation_id, scheduled_by, " \
-	"scheduled_by_name, slot) "
-#define INSERT_HISTORY HISTORY_COLUMNS "SELECT $1, $2, $3, $4, $5, $6, "
-#define INSERT_HELD /* scheduled_for as in the row */ \
-	HISTORY_COLUMNS "SELECT $1, $2, coalesce($3, c.execute_at), $4, $5, $6, "
-#define CURRENT_SLOT \
-	"coalesce((SELECT h.slot FROM cmdsched.history_position AS h " \
-	"ORDER BY h.since DESC LIMIT 1), 0)"
-#define ENTRY_ARGS \
-	TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID
+/* Columns of cmdsched.command_history. */
+#define Anum_history_schedule_id 1
+#define Anum_history_command_type 2
+#define Anum_history_command_module 3
+#define Anum_history_outcome 4
+#define Anum_history_attempt 5
+#define Anum_history_scheduled_for 6
+#define Anum_history_started_at 7
+#define Anum_history_finished_at 8
+#define Anum_history_error 9
+#define Anum_history_result 10
+#define Anum_history_correlation_id 11
+#define Anum_history_scheduled_by 12
+#define Anum_history_scheduled_by_name 13
+#define Anum_history_slot 14
+#define Natts_history 14
+
+static int
+get_position(void)
+{
+	static FixedStatement statement =
+		{"SELECT slot FROM cmdsched.history_position "
+		 "ORDER BY since DESC LIMIT 1",
+		 0};
+	OwnerScope scope;
+	bool isnull;
+	int position = 0;
+
+	if (cmdsched_statement_run(&statement, NULL, NULL, &scope) > 0)
+		position = DatumGetInt16(cmdsched_statement_result(0, 1, &isnull));
+	cmdsched_statement_finish(&scope);
+	return position;
+}
+
+/* Whatever the metadata has there, as text; false where that is nothing. */
+static bool
+get_correlation_id(const Command *command, Datum *correlation_id)
+{
+	static const char key[] = "correlation_id";
+	Jsonb *metadata;
+	JsonbValue space;
+	JsonbValue *value;
+
+	if (!command->has_metadata)
+		return false;
+	metadata = DatumGetJsonbP(command->metadata);
+	if (!JB_ROOT_IS_OBJECT(metadata))
+		return false;
+	value = getKeyJsonValueFromContainer(&metadata->root,
+										 key,
+										 sizeof(key) - 1,
+										 &space);
+	if (value == NULL || value->type == jbvNull)
+		return false;
+	if (value->type == jbvString)
+		*correlation_id =
+			PointerGetDatum(cstring_to_text_with_len(value->val.string.val,
+													 value->val.string.len));
+	else
+		*correlation_id = CStringGetTextDatum(
+			JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, 0));
+	return true;
+}
 
 static void
-fill_entry_args(const HistoryEntry *entry, Datum *values, char *nulls)
+fill_row(const HistoryEntry *entry, const Command *command,
+		 NullableDatum error, NameData *name, Datum *values, bool *isnull)
 {
-	values[0] = CStringGetTextDatum(outcome_names[entry->outcome]);
-	values[1] = Int16GetDatum(entry->attempt);
-	if (entry->attempt == 0)
-		nulls[1] = 'n';
-	values[2] = TimestampTzGetDatum(entry->scheduled_for);
-	if (entry->scheduled_for == 0)
-		nulls[2] = 'n';
-	values[3] = TimestampTzGetDatum(entry->started_at);
-	if (entry->started_at == 0)
-		nulls[3] = 'n';
-	values[4] = TimestampTzGetDatum(entry->finished_at);
-	values[5] = entry->result;
-	if (!entry->has_result)
-		nulls[5] = 'n';
+	memset(isnull, 0, Natts_history * sizeof(bool));
+	namestrcpy(name, command->scheduled_by_name);
+	values[Anum_history_schedule_id - 1] =
+		PointerGetDatum(command->schedule_id);
+	values[Anum_history_command_type - 1] =
+		PointerGetDatum(command->command_type);
+	values[Anum_history_command_module - 1] =
+		PointerGetDatum(command->command_module);
+	values[Anum_history_outcome - 1] =
+		CStringGetTextDatum(outcome_names[entry->outcome]);
+	values[Anum_history_attempt - 1] = Int16GetDatum(entry->attempt);
+	isnull[Anum_history_attempt - 1] = entry->attempt == 0;
+	values[Anum_history_scheduled_for - 1] =
+		TimestampTzGetDatum(entry->scheduled_for);
+	isnull[Anum_history_scheduled_for - 1] = entry->scheduled_for == 0;
+	values[Anum_history_started_at - 1] =
+		TimestampTzGetDatum(entry->started_at);
+	isnull[Anum_history_started_at - 1] = entry->started_at == 0;
+	values[Anum_history_finished_at - 1] =
+		TimestampTzGetDatum(entry->finished_at);
+	values[Anum_history_error - 1] = error.value;
+	isnull[Anum_history_error - 1] = error.isnull;
+	values[Anum_history_result - 1] = entry->result;
+	isnull[Anum_history_result - 1] = !entry->has_result;
+	isnull[Anum_history_correlation_id - 1] =
+		!get_correlation_id(command, &values[Anum_history_correlation_id - 1]);
+	values[Anum_history_scheduled_by - 1] =
+		ObjectIdGetDatum(command->scheduled_by);
+	values[Anum_history_scheduled_by_name - 1] = NameGetDatum(name);
+}
+
+/*
+ * Where rows are written.  It is looked up once a statement: to go on a little
+ * in a slot that the scheduler has left does no harm.
+ */
+static Oid
+find_slot(int *position)
+{
+	static TimestampTz looked_at = 0;
+	static Oid commands = InvalidOid;
+	static Oid table = InvalidOid;
+	static int slot = 0;
+	TimestampTz now = GetCurrentStatementStartTimestamp();
+
+	if (looked_at != now || commands != cmdsched_extension_get()->commands)
+	{
+		slot = get_position();
+		table = get_relname_relid(psprintf("command_history_%d", slot),
+								  get_namespace_oid("cmdsched", false));
+		commands = cmdsched_extension_get()->commands;
+		looked_at = now;
+	}
+	*position = slot;
+	return table;
+}
+
+/* Has the table our three indexes and no other, and no triggers? */
+static bool
+table_is_as_installed(Relation table, List *indexes)
+{
+	ListCell *cell;
+
+	if (table->trigdesc != NULL || list_length(indexes) != 3 ||
+		RelationGetNumberOfAttributes(table) != Natts_history)
+		return false;
+	foreach(cell, indexes)
+	{
+		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
+		int column = index->rd_index->indkey.values[0];
+		bool is_ours = index->rd_index->indnatts == 1 &&
+					   (column == Anum_history_schedule_id ||
+						column == Anum_history_finished_at);
+
+		index_close(index, NoLock);
+		if (!is_ours)
+			return false;
+	}
+	return true;
+}
+
+/* The quick way: no executor state, no partial index to be evaluated. */
+static void
+insert_row(Relation table, List *indexes, Datum *values, bool *isnull,
+		   bool is_failure)
+{
+	TupleTableSlot *slot =
+		MakeSingleTupleTableSlot(RelationGetDescr(table), &TTSOpsVirtual);
+	ListCell *cell;
+
+	memcpy(slot->tts_values, values, Natts_history * sizeof(Datum));
+	memcpy(slot->tts_isnull, isnull, Natts_history * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(table);
+	table_tuple_insert(table, slot, GetCurrentCommandId(true), 0, NULL);
+	foreach(cell, indexes)
+	{
+		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
+		int column = index->rd_index->indkey.values[0];
+
+		/* The partial one is that of failures. */
+		if (is_failure ||
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
+			index_insert(index,
+						 &values[column - 1],
+						 &isnull[column - 1],
+						 &slot->tts_tid,
+						 table,
+						 UNIQUE_CHECK_NO,
+						 false,
+						 NULL);
+		index_close(index, NoLock);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* The way that copes with whatever a superuser added to the table. */
+static void
+insert_row_by_statement(Datum *values, const bool *isnull)
+{
+	static FixedStatement statement =
+		{"INSERT INTO cmdsched.command_history VALUES "
+		 "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+		 Natts_history,
+		 {TEXTOID,
+		  TEXTOID,
+		  TEXTOID,
+		  TEXTOID,
+		  INT2OID,
+		  TIMESTAMPTZOID,
+		  TIMESTAMPTZOID,
+		  TIMESTAMPTZOID,
+		  JSONBOID,
+		  JSONBOID,
+		  TEXTOID,
+		  OIDOID,
+		  NAMEOID,
+		  INT2OID}};
+	char nulls[Natts_history + 1] = {0};
+	OwnerScope scope;
+
+	for (int i = 0; i < Natts_history; i++)
+		nulls[i] = isnull[i] ? 'n' : ' ';
+	cmdsched_statement_run(&statement, values, nulls, &scope);
+	cmdsched_statement_finish(&scope);
+}
+
+static void
+write_row(const HistoryEntry *entry, const Command *command,
+		  NullableDatum error)
+{
+	Datum values[Natts_history];
+	bool isnull[Natts_history];
+	NameData name;
+	int position;
+	Relation table = table_open(find_slot(&position), RowExclusiveLock);
+	List *indexes = RelationGetIndexList(table);
+
+	fill_row(entry, command, error, &name, values, isnull);
+	values[Anum_history_slot - 1] = Int16GetDatum(position);
+	if (table_is_as_installed(table, indexes))
+		insert_row(table,
+				   indexes,
+				   values,
+				   isnull,
+				   entry->outcome != HISTORY_SUCCEEDED);
+	else
+		insert_row_by_statement(values, isnull);
+	list_free(indexes);
+	table_close(table, NoLock);
+	CommandCounterIncrement();
 }
 
 /* Of a command whose row is gone. */
 void
 cmdsched_history_record(const HistoryEntry *entry, const Command *command)
 {
-	static FixedStatement statement =
-		{INSERT_HISTORY
-		 "$7, $8, $9, NULL, $10->>'correlation_id', $11, $12, " CURRENT_SLOT,
-		 12,
-		 {ENTRY_ARGS, TEXTOID, TEXTOID, TEXTOID, JSONBOID, OIDOID, NAMEOID}};
-	char nulls[] = "            ";
-	Datum values[12];
-	NameData name;
-	OwnerScope scope;
-
-	if (!is_wanted(entry))
-		return;
-	fill_entry_args(entry, values, nulls);
-	namestrcpy(&name, command->scheduled_by_name);
-	values[6] = PointerGetDatum(command->schedule_id);
-	values[7] = PointerGetDatum(command->command_type);
-	values[8] = PointerGetDatum(command->command_module);
-	values[9] = command->metadata;
-	if (!command->has_metadata)
-		nulls[9] = 'n';
-	values[10] = ObjectIdGetDatum(command->scheduled_by);
-	values[11] = NameGetDatum(&name);
-	cmdsched_statement_run(&statement, values, nulls, &scope);
-	cmdsched_statement_finish(&scope);
+	if (is_wanted(entry))
+		write_row(entry, command, (NullableDatum){.isnull = true});
 }
 
 /* Of a command whose row says the rest, the error among it. */
@@ -146,26 +339,32 @@ void
 cmdsched_history_record_kept(const HistoryEntry *entry, const CommandKey *key)
 {
 	static FixedStatement statement =
-		{INSERT_HISTORY
-		 "c.schedule_id, c.command_type, c.command_module, "
-		 "CASE $1 WHEN 'snoozed' THEN NULL ELSE c.last_error END, "
-		 "c.metadata->>'correlation_id', c.scheduled_by, "
-		 "c.scheduled_by_name, " CURRENT_SLOT
-		 " FROM cmdsched.scheduled_commands AS c "
-		 "WHERE c.schedule_id = $7 AND c.scheduled_by = $8",
-		 8,
-		 {ENTRY_ARGS, TEXTOID, OIDOID}};
-	char nulls[] = "        ";
-	Datum values[8];
+		{"SELECT command_type, command_module, scheduled_by_name, attempts, "
+		 "execute_at, metadata, last_error FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2",
+		 2,
+		 {TEXTOID, OIDOID}};
+	Datum values[2] = {PointerGetDatum(key->schedule_id),
+					   ObjectIdGetDatum(key->scheduled_by)};
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext spi_context;
+	NullableDatum error;
+	Command command;
 	OwnerScope scope;
 
 	if (!is_wanted(entry))
 		return;
-	fill_entry_args(entry, values, nulls);
-	values[6] = PointerGetDatum(key->schedule_id);
-	values[7] = ObjectIdGetDatum(key->scheduled_by);
-	cmdsched_statement_run(&statement, values, nulls, &scope);
+	if (cmdsched_statement_run(&statement, values, NULL, &scope) == 0)
+		elog(ERROR, "command to be recorded is gone");
+	spi_context = MemoryContextSwitchTo(context);
+	cmdsched_command_read_deleted(&command, key, 1);
+	error.value = cmdsched_statement_result(0, 7, &error.isnull);
+	error.isnull |= entry->outcome == HISTORY_SNOOZED;
+	if (!error.isnull)
+		error.value = PointerGetDatum(PG_DETOAST_DATUM_COPY(error.value));
+	MemoryContextSwitchTo(spi_context);
 	cmdsched_statement_finish(&scope);
+	write_row(entry, &command, error);
 }
 
 /* Of all the commands of a role that were held in this transaction, just now. */
@@ -173,26 +372,27 @@ void
 cmdsched_history_record_held(Oid role, TimestampTz now)
 {
 	static FixedStatement statement =
-		{INSERT_HELD
-		 "c.schedule_id, c.command_type, c.command_module, c.last_error, "
-		 "c.metadata->>'correlation_id', c.scheduled_by, "
-		 "c.scheduled_by_name, " CURRENT_SLOT
-		 " FROM cmdsched.scheduled_commands AS c LEFT JOIN cmdsched.handlers "
+		{"INSERT INTO cmdsched.command_history (schedule_id, command_type, "
+		 "command_module, outcome, scheduled_for, finished_at, error, "
+		 "correlation_id, scheduled_by, scheduled_by_name, slot) "
+		 "SELECT c.schedule_id, c.command_type, c.command_module, 'held', "
+		 "c.execute_at, $2, c.last_error, c.metadata->>'correlation_id', "
+		 "c.scheduled_by, c.scheduled_by_name, $3 "
+		 "FROM cmdsched.scheduled_commands AS c LEFT JOIN cmdsched.handlers "
 		 "AS p ON p.command_type = c.command_type "
 		 "AND p.command_module = c.command_module "
-		 "WHERE c.scheduled_by = $7 AND c.due_at = 'infinity' "
+		 "WHERE c.scheduled_by = $1 AND c.due_at = 'infinity' "
 		 "AND c.status = 'held' AND p.history IS DISTINCT FROM 'none' "
 		 "AND c.xmin = pg_current_xact_id()::xid",
-		 7,
-		 {ENTRY_ARGS, OIDOID}};
-	HistoryEntry entry = {.outcome = HISTORY_HELD, .finished_at = now};
-	char nulls[] = "       ";
-	Datum values[7];
+		 3,
+		 {OIDOID, TIMESTAMPTZOID, INT2OID}};
+	Datum values[3];
 	OwnerScope scope;
 
-	fill_entry_args(&entry, values, nulls);
-	values[6] = ObjectIdGetDatum(role);
-	cmdsched_statement_run(&statement, values, nulls, &scope);
+	values[0] = ObjectIdGetDatum(role);
+	values[1] = TimestampTzGetDatum(now);
+	values[2] = Int16GetDatum(get_position());
+	cmdsched_statement_run(&statement, values, NULL, &scope);
 	cmdsched_statement_finish(&scope);
 }
 
@@ -292,23 +492,6 @@ read_ages(HistorySlot *slots, TimestampTz now)
 		slots[i].newest = isnull ? DT_NOEND : DatumGetTimestampTz(value);
 	}
 	cmdsched_statement_finish(&scope);
-}
-
-static int
-get_position(void)
-{
-	static FixedStatement statement =
-		{"SELECT slot FROM cmdsched.history_position "
-		 "ORDER BY since DESC LIMIT 1",
-		 0};
-	OwnerScope scope;
-	bool isnull;
-	int position = 0;
-
-	if (cmdsched_statement_run(&statement, NULL, NULL, &scope) > 0)
-		position = DatumGetInt16(cmdsched_statement_result(0, 1, &isnull));
-	cmdsched_statement_finish(&scope);
-	return position;
 }
 
 static void

@@ -109,9 +109,29 @@ ROLLBACK;
 
 -- A handler that dispatches by hand: inside and outside.
 BEGIN;
-SELECT cmdsched.schedule('All', to_jsonb('SELECT to_jsonb(cmdsched.run_once())'::text), schedule_id => 'outer'), cmdsched.schedule('All', '"SELECT NULL"', now() + '1 millisecond', schedule_id => 'inner');
-SELECT cmdsched.advance_clock('1 second');
+SELECT cmdsched.set_clock('2040-01-01');
+SELECT cmdsched.schedule('All', to_jsonb(statement), schedule_id => id) FROM (VALUES ('a outer', 'SELECT to_jsonb(cmdsched.run_once())'), ('b inner', 'SELECT NULL')) AS v (id, statement);
+SELECT cmdsched.run_once();
 SELECT id, outcome, result FROM pg_temp.kept ORDER BY id;
+ROLLBACK;
+
+-- With an index of an administrator's own, which has the row, too.
+BEGIN;
+CREATE INDEX ON cmdsched.command_history (correlation_id);
+SELECT cmdsched.schedule('All', '"SELECT 1 / 0"', metadata => '{"correlation_id": "c-3"}', schedule_id => 'indexed');
+SELECT cmdsched.run_once();
+SET LOCAL enable_seqscan = off;
+SELECT schedule_id, outcome, error->>'message' AS message FROM cmdsched.command_history WHERE correlation_id = 'c-3';
+SELECT schedule_id FROM cmdsched.command_history WHERE schedule_id = 'indexed';
+ROLLBACK;
+-- All three indexes have what was written by table access.
+BEGIN;
+SELECT cmdsched.schedule('All', to_jsonb(s), schedule_id => s) FROM unnest('{SELECT NULL,SELECT 1 / 0}'::text[]) AS s;
+SELECT cmdsched.run_once();
+SET LOCAL enable_seqscan = off;
+SELECT outcome FROM cmdsched.command_history WHERE schedule_id = 'SELECT NULL';
+SELECT outcome FROM cmdsched.command_history WHERE finished_at > now() - interval '1 hour' ORDER BY outcome;
+SELECT outcome FROM cmdsched.command_history WHERE finished_at > now() - interval '1 hour' AND outcome <> 'succeeded';
 ROLLBACK;
 
 -- By workers, procedures among them.
