@@ -108,9 +108,10 @@ class CommandSchedulerWorker:
             await asyncio.sleep(RETRY_DELAY)
 
     async def _listen(self) -> None:
+        conninfo = self._service.dispatcher.conninfo
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self._service.dispatcher.conninfo, autocommit=True) as connection:
+                async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
                     await self._wake_when_told(connection)
             except Exception:
                 log.info("cannot listen for due commands, will try again", exc_info=True)

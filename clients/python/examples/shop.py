@@ -151,7 +151,8 @@ async def pay_order(order_id: str) -> dict[str, bool]:
     """Note that an order was paid, and withdraw its cancellation."""
     async with await psycopg.AsyncConnection.connect(DATABASE) as connection:
         cursor = await connection.execute(
-            "UPDATE shop.orders SET status = 'paid' WHERE order_id = %s AND status = 'unpaid' RETURNING cancellation_id",
+            "UPDATE shop.orders SET status = 'paid' WHERE order_id = %s AND status = 'unpaid' "
+            "RETURNING cancellation_id",
             [order_id],
         )
         order = await cursor.fetchone()

@@ -307,8 +307,8 @@ def matches(result, expected, whole=False):
     if isinstance(expected, list):
         return isinstance(result, list) and len(result) == len(expected) and all(
             matches(*pair, whole=True) for pair in zip(result, expected))
-    if isinstance(expected, float):
-        return float(result) == expected
+    if isinstance(expected, (int, float)) and not isinstance(expected, bool):
+        return isinstance(result, (int, float)) and not isinstance(result, bool) and float(result) == float(expected)
     return type(result) is type(expected) and result == expected
 
 

@@ -79,7 +79,8 @@ def database():
         connection.execute("GRANT USAGE ON SCHEMA cmdsched TO client")
         for name in ("Rich", "Model", "Ping", "Stranger"):
             connection.execute(
-                "SELECT cmdsched.register_handler(%s, NULL, 'client', external => true, backoff => '0.1 seconds')", [name]
+                "SELECT cmdsched.register_handler(%s, NULL, 'client', external => true, backoff => '0.1 seconds')",
+                [name],
             )
 
 
@@ -205,8 +206,8 @@ def test_an_error_that_cannot_be_stored_is_noted_nevertheless(scheduler):
 def url(driver):
     with psycopg.connect(CONNINFO) as connection:
         info = connection.info
-        return sqlalchemy.engine.URL.create(
-            f"postgresql+{driver}", "client", None, None, None, info.dbname, {"host": info.host, "port": str(info.port)})
+        where = {"host": info.host, "port": str(info.port)}
+        return sqlalchemy.engine.URL.create(f"postgresql+{driver}", "client", database=info.dbname, query=where)
 
 
 @pytest.mark.parametrize("end, count", [("commit", 1), ("rollback", 0)])
