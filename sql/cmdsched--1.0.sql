@@ -626,6 +626,17 @@ COMMENT ON COLUMN cmdsched.recurring_schedules.next_run IS 'When the next attemp
 COMMENT ON COLUMN cmdsched.recurring_schedules.next_schedule_id IS 'The schedule_id of that occurrence';
 REVOKE ALL ON TABLE cmdsched.recurring_schedules FROM PUBLIC;
 GRANT SELECT ON TABLE cmdsched.recurring_schedules TO PUBLIC;
+CREATE FUNCTION cmdsched.next_runs(
+    cron_or_interval text,
+    timezone text DEFAULT NULL,
+    after timestamptz DEFAULT cmdsched.now(),
+    count integer DEFAULT 10,
+    dst_gap text DEFAULT 'shift',
+    dst_overlap text DEFAULT 'first'
+) RETURNS SETOF timestamptz
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'cmdsched_next_runs';
+COMMENT ON FUNCTION cmdsched.next_runs(text, text, timestamptz, integer, text, text) IS 'The next count instants, strictly after a moment, at which a cron expression (5 fields, or 6 with the second first) comes due in a time zone (NULL: the session''s), or an interval that is counted from that moment. No rows: there is no such date. dst_gap says what becomes of a time that a day does not have (shift, skip), dst_overlap which is meant of one that it has twice (first, last, both).';
 
 -- ---------------------------------------------------------------------------
 -- Dispatch by hand

@@ -1,13 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * recurrence.c
- *	  When something happens that happens again and again: the first time
- *	  strictly after a moment, for a cron expression or an interval, in a
- *	  time zone.
+ *	  When something that recurs is due next.
  *
- * Months and days are counted on the calendar of the zone, and the rest of
- * an interval is time that passes.  What becomes of local times that the
- * clock leaves out or repeats is decided here only.
+ * What daylight saving does to a cron expression is decided here.  A zone is
+ * a row of periods, each with one offset from UTC; within a period local
+ * times and instants go side by side.  Where the clock is put forward, local
+ * times are missing between two periods; where it is put back, the first
+ * ones of a period repeat the last ones of the one before.
+ *
+ * Intervals are counted from an anchor: the third of "1 month" from the 31st
+ * of January is three months from there, not a month from its second.
  *
  * IDENTIFICATION
  *	  src/schedule/recurrence.c
@@ -15,62 +18,182 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
+#include "common/int.h"
+#include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
 #include "schedule/recurrence.h"
 
-/* So many days without an occurrence, and there is none: see 29 February. */
-#define MAX_DAYS (13 * 366)
-
-/* Nothing happens after that. */
-#define MAX_YEAR 200000
-
-/* No zone is further from UTC, and none changes more than once in three. */
-#define DAY_US USECS_PER_DAY
-
 /* ------------------------------------------------------------------------
- * Local times
+ * Cron expressions
  * ------------------------------------------------------------------------
  */
 
-static int64
-offset_us(TimestampTz at, pg_tz *timezone)
+/* From one change of the clock to the next; offsets are added to UTC. */
+typedef struct Period
 {
-	pg_time_t time = timestamptz_to_time_t(at);
+	TimestampTz begins_at; /* DT_NOBEGIN where nothing was before */
+	TimestampTz ends_at;   /* DT_NOEND */
+	int64 offset;
+	int64 offset_before;
+	int64 offset_after;
+} Period;
 
-	return pg_localtime(&time, timezone)->tm_gmtoff * USECS_PER_SEC;
+/* No change of the clock is longer than this. */
+#define MAX_CHANGE_US (2 * USECS_PER_DAY)
+
+/* After that, dates, weekdays and changes of the clock come round. */
+#define MAX_SEARCH_US (401 * INT64CONST(366) * USECS_PER_DAY)
+
+/* The period that an instant is in, as the first one that is looked at. */
+static void
+find_period(pg_tz *zone, TimestampTz at, Period *period)
+{
+	pg_time_t now = timestamptz_to_time_t(at);
+	pg_time_t boundary;
+	long before;
+	long after;
+	int before_is_dst;
+	int after_is_dst;
+	bool ends = pg_next_dst_boundary(&now,
+									 &before,
+									 &before_is_dst,
+									 &boundary,
+									 &after,
+									 &after_is_dst,
+									 zone) > 0;
+
+	period->begins_at = DT_NOBEGIN;
+	period->ends_at = ends ? time_t_to_timestamptz(boundary) : DT_NOEND;
+	period->offset = before * USECS_PER_SEC;
+	period->offset_before = period->offset;
+	period->offset_after = ends ? after * USECS_PER_SEC : period->offset;
+}
+
+/* The one that follows; false after the last. */
+static bool
+find_next_period(pg_tz *zone, Period *period)
+{
+	TimestampTz begins_at = period->ends_at;
+	int64 offset_before = period->offset;
+
+	if (begins_at == DT_NOEND || !IS_VALID_TIMESTAMP(begins_at))
+		return false;
+	find_period(zone, begins_at, period);
+	period->begins_at = begins_at;
+	period->offset_before = offset_before;
+	return true;
+}
+
+/* Local times of this period that the one before has had already. */
+static TimestampTz
+repetition_ends_at(const Period *period)
+{
+	if (period->begins_at == DT_NOBEGIN)
+		return DT_NOBEGIN;
+	return period->begins_at + Max(period->offset_before - period->offset, 0);
+}
+
+/* Local times of this period that the next one will have again. */
+static TimestampTz
+repeated_from(const Period *period)
+{
+	if (period->ends_at == DT_NOEND)
+		return DT_NOEND;
+	return period->ends_at - Max(period->offset - period->offset_after, 0);
 }
 
 /*
- * The instants of a local time (as if it were UTC) in a zone, in order.
- * Returns how many there are.
+ * The part of a period in which times of day count: those that a day has
+ * twice need not count in both.
  */
-static int
-resolve(const Recurrence *recurrence, int64 local, TimestampTz *instants)
+static void
+find_bounds(const Recurrence *recurrence, const Period *period,
+			TimestampTz *from, TimestampTz *until)
 {
-	pg_tz *timezone = recurrence->timezone;
-	int64 before = offset_us(local - DAY_US, timezone);
-	int64 after = offset_us(local + DAY_US, timezone);
-	TimestampTz first = local - Max(before, after);
-	TimestampTz last = local - Min(before, after);
-	bool first_is = offset_us(first, timezone) == Max(before, after);
-	bool last_is = offset_us(last, timezone) == Min(before, after);
-	bool both = recurrence->dst_overlap == DST_OVERLAP_BOTH;
+	*from = period->begins_at;
+	*until = period->ends_at;
+	/* What runs all day long runs in all of it. */
+	if (recurrence->is_cron && recurrence->cron.any_hour)
+		return;
+	if (recurrence->dst_overlap == DST_OVERLAP_FIRST)
+		*from = repetition_ends_at(period);
+	else if (recurrence->dst_overlap == DST_OVERLAP_LAST)
+		*until = repeated_from(period);
+}
 
-	instants[0] = first;
-	if (before == after)
-		return 1;
-	if (!first_is && !last_is)
+/* The first match in [from, until), seen with an offset from UTC. */
+static bool
+find_match(const CronExpression *cron, int64 offset, TimestampTz from,
+		   TimestampTz until, TimestampTz *at)
+{
+	Timestamp local;
+
+	if (from >= until || !cmdsched_cron_next(cron, from + offset, &local))
+		return false;
+	*at = local - offset;
+	return *at < until;
+}
+
+/* The first match in a period that is not before a moment. */
+static bool
+find_in_period(const Recurrence *recurrence, const Period *period,
+			   TimestampTz earliest, TimestampTz *next)
+{
+	int64 missing = period->offset - period->offset_before;
+	TimestampTz from;
+	TimestampTz until;
+	TimestampTz at;
+	bool found;
+
+	find_bounds(recurrence, period, &from, &until);
+	found = find_match(&recurrence->cron,
+					   period->offset,
+					   Max(from, earliest),
+					   until,
+					   next);
+	/* Times that were missing come as much later as the clock jumped. */
+	if (missing > 0 && recurrence->dst_gap == DST_GAP_SHIFT &&
+		!recurrence->cron.any_hour &&
+		find_match(&recurrence->cron,
+				   period->offset_before,
+				   Max(period->begins_at, earliest),
+				   period->begins_at + missing,
+				   &at) &&
+		(!found || at < *next))
 	{
-		/* Left out: by the clock of before it is as much later. */
-		instants[0] = local - before;
-		return recurrence->dst_gap == DST_GAP_SHIFT ? 1 : 0;
+		*next = at;
+		found = true;
 	}
-	if (!first_is || (last_is && recurrence->dst_overlap == DST_OVERLAP_LAST))
-		instants[0] = last;
-	instants[1] = last;
-	return first_is && last_is && both ? 2 : 1;
+	return found;
+}
+
+static bool
+next_of_cron(const Recurrence *recurrence, TimestampTz after,
+			 TimestampTz *next)
+{
+	TimestampTz earliest =
+		after - ((after % USECS_PER_SEC + USECS_PER_SEC) % USECS_PER_SEC) +
+		USECS_PER_SEC;
+	Timestamp local;
+	Period period;
+
+	/* Dates that do not exist, or none that we could write down. */
+	if (!cmdsched_cron_next(&recurrence->cron,
+							earliest - MAX_CHANGE_US,
+							&local))
+		return false;
+	find_period(recurrence->timezone, earliest - MAX_CHANGE_US, &period);
+	do
+	{
+		if (find_in_period(recurrence, &period, earliest, next))
+			return IS_VALID_TIMESTAMP(*next);
+	} while (find_next_period(recurrence->timezone, &period) &&
+			 period.begins_at - MAX_SEARCH_US < earliest);
+	return false;
 }
 
 /* ------------------------------------------------------------------------
@@ -78,174 +201,278 @@ resolve(const Recurrence *recurrence, int64 local, TimestampTz *instants)
  * ------------------------------------------------------------------------
  */
 
-/* The anchor and n intervals, as a local time; false beyond the calendar. */
-static bool
-add_intervals(const Recurrence *recurrence, int64 n, int64 *local)
+/* What the clocks of a zone show, as a timestamp without time zone. */
+static Timestamp
+to_local(TimestampTz at, pg_tz *zone)
 {
-	const Interval *every = &recurrence->every;
-	int64 anchor = recurrence->anchor +
-				   offset_us(recurrence->anchor, recurrence->timezone);
-	int64 day = anchor / DAY_US;
-	int64 months;
-	int year;
-	int month;
-	int mday;
+	Period period;
 
-	if (anchor % DAY_US < 0)
-		day--;
-	j2date((int) (day + POSTGRES_EPOCH_JDATE), &year, &month, &mday);
-	months = year * (int64) MONTHS_PER_YEAR + month - 1 + n * every->month;
-	if (months / MONTHS_PER_YEAR > MAX_YEAR ||
-		n * (double) every->day > MAX_YEAR * 366.0)
+	find_period(zone, at, &period);
+	return at + period.offset;
+}
+
+/* A day that the month does not have becomes its last one. */
+static bool
+add_calendar_units(Timestamp local, int64 months, int64 days,
+				   Timestamp *result)
+{
+	struct pg_tm tm;
+	fsec_t fsec;
+	int64 month;
+	int64 julian;
+
+	if (timestamp2tm(local, NULL, &tm, &fsec, NULL, NULL) != 0)
 		return false;
-	year = (int) (months / MONTHS_PER_YEAR);
-	month = (int) (months % MONTHS_PER_YEAR) + 1;
-	mday = Min(mday, day_tab[isleap(year)][month - 1]);
-	*local = ((int64) date2j(year, month, mday) - POSTGRES_EPOCH_JDATE +
-			  n * every->day) *
-				 DAY_US +
-			 (anchor - day * DAY_US);
-	return *local < END_TIMESTAMP - 2 * DAY_US;
+	month = (int64) tm.tm_year * MONTHS_PER_YEAR + tm.tm_mon - 1 + months;
+	if (month / MONTHS_PER_YEAR > JULIAN_MAXYEAR - 1 ||
+		days > PG_INT32_MAX / 2)
+		return false;
+	tm.tm_year = (int) (month / MONTHS_PER_YEAR);
+	tm.tm_mon = (int) (month % MONTHS_PER_YEAR) + 1;
+	tm.tm_mday = Min(tm.tm_mday, day_tab[isleap(tm.tm_year)][tm.tm_mon - 1]);
+	julian = date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) + days;
+	if (julian > PG_INT32_MAX / 2)
+		return false;
+	j2date((int) julian, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
+	return tm2timestamp(&tm, fsec, NULL, result) == 0;
 }
 
-/* A number of intervals after which it is not yet "after". */
-static int64
-estimate_intervals(const Recurrence *recurrence, TimestampTz after)
-{
-	const Interval *every = &recurrence->every;
-	double days = every->month * (146097.0 / 4800) + every->day;
-	double us = days * DAY_US + every->time;
-	double n = ((double) after - recurrence->anchor) / us;
-
-	/* Months are up to so many days longer or shorter than that. */
-	if (days > 0)
-		n -= 2 + 5.0 * DAY_US / us;
-	else
-		n -= 2;
-	return n > 0 ? (int64) n : 0;
-}
-
+/* The instants at which a zone shows a local time; false where it does not. */
 static bool
-next_interval(const Recurrence *recurrence, TimestampTz after, TimestampTz *at)
+find_instants(pg_tz *zone, Timestamp local, TimestampTz *first,
+			  TimestampTz *last, TimestampTz *shifted)
 {
-	const Interval *every = &recurrence->every;
-	bool on_calendar = every->month != 0 || every->day != 0;
-	TimestampTz instants[2];
-	int64 local;
-
-	for (int64 n = estimate_intervals(recurrence, after);; n++)
-	{
-		int ninstants = 1;
-
-		instants[0] = recurrence->anchor;
-		if (on_calendar)
-		{
-			if (!add_intervals(recurrence, n, &local))
-				return false;
-			ninstants = resolve(recurrence, local, instants);
-		}
-		for (int i = 0; i < ninstants; i++)
-		{
-			if (instants[i] + (double) n * every->time >=
-				(double) (END_TIMESTAMP - DAY_US))
-				return false;
-			*at = instants[i] + n * every->time;
-			if (*at > after)
-				return true;
-		}
-	}
-}
-
-/* ------------------------------------------------------------------------
- * Cron expressions
- * ------------------------------------------------------------------------
- */
-
-/* The first instant after a moment, of a day on which the clock is changed. */
-static bool
-next_of_uneven_day(const Recurrence *recurrence, int64 day, TimestampTz after,
-				   TimestampTz *at)
-{
-	Recurrence rules = *recurrence;
+	Period period;
 	bool found = false;
-	int minute = -1;
 
-	/* What happens in every hour happens in those that there are. */
-	if (rules.cron.any_hour)
+	find_period(zone, local - MAX_CHANGE_US, &period);
+	*shifted = local - period.offset;
+	do
 	{
-		rules.dst_gap = DST_GAP_SKIP;
-		rules.dst_overlap = DST_OVERLAP_BOTH;
-	}
-	while ((minute = cmdsched_cron_next_minute(&rules.cron, minute)) >= 0)
-	{
-		TimestampTz instants[2];
-		int ninstants = resolve(&rules,
-								day * DAY_US + minute * USECS_PER_MINUTE,
-								instants);
+		TimestampTz at = local - period.offset;
 
-		for (int i = 0; i < ninstants; i++)
+		if (at >= period.begins_at && at < period.ends_at)
 		{
-			if (instants[i] > after && (!found || instants[i] < *at))
-			{
-				*at = instants[i];
-				found = true;
-			}
+			if (!found)
+				*first = at;
+			*last = at;
+			found = true;
 		}
-	}
+		else if (at < period.begins_at)
+		{
+			/* Not shown at the end of the last one, nor here: it is missing. */
+			if (!found)
+				*shifted = local - period.offset_before;
+			break;
+		}
+	} while (find_next_period(zone, &period));
 	return found;
 }
 
-/* The first instant of a day of the zone after a moment. */
-static bool
-next_of_day(const Recurrence *recurrence, int64 day, TimestampTz after,
-			TimestampTz *at)
+/* How an occurrence is found, and where that can end. */
+typedef enum OccurrenceResult
 {
-	int64 offset = offset_us((day - 1) * DAY_US, recurrence->timezone);
-	int64 passed_us = after + offset - day * DAY_US;
-	int minute = -1;
+	OCCURRENCE_FOUND,
+	OCCURRENCE_SKIPPED, /* the clock is put forward over it */
+	OCCURRENCE_BEYOND,	/* all that we could write down */
+} OccurrenceResult;
 
-	if (offset != offset_us((day + 2) * DAY_US, recurrence->timezone))
-		return next_of_uneven_day(recurrence, day, after, at);
-	if (passed_us >= DAY_US)
-		return false;
-	if (passed_us >= 0)
-		minute = (int) (passed_us / USECS_PER_MINUTE);
-	minute = cmdsched_cron_next_minute(&recurrence->cron, minute);
-	*at = day * DAY_US + minute * USECS_PER_MINUTE - offset;
-	return minute >= 0;
+/* Occurrence number k of an interval with months or days. */
+static OccurrenceResult
+find_occurrence(const Recurrence *recurrence, int64 k, TimestampTz *at)
+{
+	const Interval *every = &recurrence->every;
+	Timestamp local;
+	TimestampTz first;
+	TimestampTz last;
+	TimestampTz shifted;
+	int64 elapsed;
+
+	if (!add_calendar_units(to_local(recurrence->anchor, recurrence->timezone),
+							every->month * k,
+							every->day * k,
+							&local))
+		return OCCURRENCE_BEYOND;
+	if (find_instants(recurrence->timezone, local, &first, &last, &shifted))
+		*at = recurrence->dst_overlap == DST_OVERLAP_LAST ? last : first;
+	else if (recurrence->dst_gap == DST_GAP_SHIFT)
+		*at = shifted;
+	else
+		return OCCURRENCE_SKIPPED;
+	if (pg_mul_s64_overflow(every->time, k, &elapsed) ||
+		pg_add_s64_overflow(*at, elapsed, at) || !IS_VALID_TIMESTAMP(*at))
+		return OCCURRENCE_BEYOND;
+	return OCCURRENCE_FOUND;
+}
+
+/* About as many occurrences lie between; by two or so it may be wrong. */
+static int64
+estimate_count(const Interval *every, TimestampTz from, TimestampTz until)
+{
+	double average = every->month * (DAYS_PER_YEAR / MONTHS_PER_YEAR) *
+						 (double) USECS_PER_DAY +
+					 every->day * (double) USECS_PER_DAY +
+					 (double) every->time;
+
+	return (int64) (((double) until - (double) from) / average);
 }
 
 static bool
-next_cron(const Recurrence *recurrence, TimestampTz after, TimestampTz *at)
+next_in_calendar(const Recurrence *recurrence, TimestampTz after,
+				 TimestampTz *next)
 {
-	int64 local = after + offset_us(after, recurrence->timezone);
-	int64 day = local / DAY_US - 1;
+	int64 k =
+		Max(estimate_count(&recurrence->every, recurrence->anchor, after) - 3,
+			0);
+	OccurrenceResult result;
 
-	for (int i = 0; i < MAX_DAYS; i++, day++)
+	do
+		result = find_occurrence(recurrence, k++, next);
+	while (result == OCCURRENCE_SKIPPED ||
+		   (result == OCCURRENCE_FOUND && *next <= after));
+	return result == OCCURRENCE_FOUND;
+}
+
+/* An interval of so many microseconds. */
+static bool
+next_elapsed(TimestampTz anchor, int64 step, TimestampTz after,
+			 TimestampTz *next)
+{
+	int64 passed;
+
+	if (after < anchor)
 	{
-		int year;
-		int month;
-		int mday;
-
-		j2date((int) (day + POSTGRES_EPOCH_JDATE), &year, &month, &mday);
-		if (year > MAX_YEAR)
-			return false;
-		if (cmdsched_cron_matches_day(&recurrence->cron,
-									  month,
-									  mday,
-									  j2day((int) (day +
-												   POSTGRES_EPOCH_JDATE))) &&
-			next_of_day(recurrence, day, after, at))
-			return true;
+		*next = anchor;
+		return true;
 	}
-	return false;
+	if (pg_sub_s64_overflow(after, anchor, &passed))
+		return false;
+	return !pg_add_s64_overflow(after, step - passed % step, next) &&
+		   IS_VALID_TIMESTAMP(*next);
 }
 
-/* The first time strictly after a moment; false where there is none. */
+static bool
+next_of_interval(const Recurrence *recurrence, TimestampTz after,
+				 TimestampTz *next)
+{
+	const Interval *every = &recurrence->every;
+
+	if (every->month == 0 && every->day == 0)
+		return next_elapsed(recurrence->anchor, every->time, after, next);
+	return next_in_calendar(recurrence, after, next);
+}
+
+/* The first occurrence strictly after a moment; false where there is none. */
 bool
 cmdsched_recurrence_next(const Recurrence *recurrence, TimestampTz after,
-						 TimestampTz *at)
+						 TimestampTz *next)
 {
-	return recurrence->is_cron ? next_cron(recurrence, after, at)
-							   : next_interval(recurrence, after, at);
+	if (TIMESTAMP_NOT_FINITE(after))
+		return false;
+	return recurrence->is_cron ? next_of_cron(recurrence, after, next)
+							   : next_of_interval(recurrence, after, next);
+}
+
+/* ------------------------------------------------------------------------
+ * Reading one
+ * ------------------------------------------------------------------------
+ */
+
+#define SHORTEST_US USECS_PER_SEC
+
+pg_tz *
+cmdsched_recurrence_find_zone(const char *zone)
+{
+	pg_tz *found = pg_tzset(zone);
+
+	if (found == NULL || !pg_tz_acceptable(found))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("time zone \"%s\" not recognized", zone),
+				errhint("Choose one of pg_timezone_names, like "
+						"\"Europe/Berlin\"."));
+	return found;
+}
+
+/* It has to bring us forward. */
+void
+cmdsched_recurrence_check_every(const Interval *every)
+{
+	bool forward = every->month >= 0 && every->day >= 0 && every->time >= 0;
+
+	if (!forward ||
+		(every->month == 0 && every->day == 0 && every->time < SHORTEST_US))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("interval between two occurrences must be at least one "
+					   "second"),
+				errhint("None of its parts may be negative."));
+}
+
+/* "1 day", "@ 1 day", "90min", "PT1H", "01:30": no cron expression. */
+static bool
+is_interval(const char *expression)
+{
+	const char *second = expression + strcspn(expression, " \t");
+	bool is_signed = expression[0] == '-' || expression[0] == '+';
+
+	second += strspn(second, " \t");
+	if (expression[0] == '@')
+		return isspace((unsigned char) expression[1]);
+	return toupper((unsigned char) expression[0]) == 'P' ||
+		   strchr(expression, ':') != NULL ||
+		   (isdigit((unsigned char) expression[is_signed]) &&
+			(*second == '\0' || (isalpha((unsigned char) *second) &&
+								 toupper((unsigned char) *second) != 'L')));
+}
+
+void
+cmdsched_recurrence_parse(Recurrence *recurrence, const char *expression,
+						  const char *zone)
+{
+	CronProblem problem;
+
+	expression += strspn(expression, " \t\n\r");
+	memset(recurrence, 0, sizeof(Recurrence));
+	recurrence->timezone = cmdsched_recurrence_find_zone(zone);
+	recurrence->is_cron = !is_interval(expression);
+	if (recurrence->is_cron)
+	{
+		if (!cmdsched_cron_parse(&recurrence->cron, expression, &problem))
+			cmdsched_cron_raise(&problem);
+		return;
+	}
+	recurrence->every =
+		*DatumGetIntervalP(DirectFunctionCall3(interval_in,
+											   CStringGetDatum(expression),
+											   ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1)));
+	cmdsched_recurrence_check_every(&recurrence->every);
+}
+
+/* What daylight saving is to do to it. */
+void
+cmdsched_recurrence_set_rules(Recurrence *recurrence, const char *dst_gap,
+							  const char *dst_overlap)
+{
+	if (strcmp(dst_gap, "shift") == 0)
+		recurrence->dst_gap = DST_GAP_SHIFT;
+	else if (strcmp(dst_gap, "skip") == 0)
+		recurrence->dst_gap = DST_GAP_SKIP;
+	else
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for dst_gap: \"%s\"", dst_gap),
+				errhint("Use \"shift\" or \"skip\"."));
+	if (strcmp(dst_overlap, "first") == 0)
+		recurrence->dst_overlap = DST_OVERLAP_FIRST;
+	else if (strcmp(dst_overlap, "last") == 0)
+		recurrence->dst_overlap = DST_OVERLAP_LAST;
+	else if (strcmp(dst_overlap, "both") == 0)
+		recurrence->dst_overlap = DST_OVERLAP_BOTH;
+	else
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for dst_overlap: \"%s\"", dst_overlap),
+				errhint("Use \"first\", \"last\" or \"both\"."));
 }

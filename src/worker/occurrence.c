@@ -53,15 +53,21 @@ is_same_text(const text *a, const text *b)
 		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
-/* NULL, or why the instants of a schedule cannot be found. */
-static const char *
-make_recurrence(const RecurringSchedule *schedule, Recurrence *recurrence)
+/* False, with the problem, where the instants of a schedule cannot be found. */
+static bool
+make_recurrence(const RecurringSchedule *schedule, Recurrence *recurrence,
+				CronProblem *problem)
 {
 	memset(recurrence, 0, sizeof(Recurrence));
+	memset(problem, 0, sizeof(CronProblem));
 	recurrence->timezone = pg_tzset(text_to_cstring(schedule->timezone));
 	if (recurrence->timezone == NULL)
-		return psprintf("time zone \"%s\" does not exist",
-						text_to_cstring(schedule->timezone));
+	{
+		problem->message = psprintf("time zone \"%s\" does not exist",
+									text_to_cstring(schedule->timezone));
+		problem->hint = "See pg_timezone_names.";
+		return false;
+	}
 	recurrence->dst_gap =
 		text_is(schedule->dst_gap, "skip") ? DST_GAP_SKIP : DST_GAP_SHIFT;
 	recurrence->dst_overlap =
@@ -70,13 +76,14 @@ make_recurrence(const RecurringSchedule *schedule, Recurrence *recurrence)
 												 : DST_OVERLAP_FIRST;
 	recurrence->is_cron = schedule->cron != NULL;
 	if (recurrence->is_cron)
-		return cmdsched_cron_parse(text_to_cstring(schedule->cron),
-								   &recurrence->cron);
+		return cmdsched_cron_parse(&recurrence->cron,
+								   text_to_cstring(schedule->cron),
+								   problem);
 	recurrence->every = *schedule->every;
 	recurrence->anchor = schedule->starts_at == DT_NOBEGIN
 							 ? schedule->created_at
 							 : schedule->starts_at;
-	return NULL;
+	return true;
 }
 
 /* NULL, or why the rules cannot be followed. */
@@ -84,6 +91,8 @@ static const char *
 make_rules(const RecurringSchedule *schedule, Recurrence *recurrence,
 		   SuccessionRules *rules)
 {
+	CronProblem problem;
+
 	rules->recurrence = recurrence;
 	rules->ends_at = schedule->ends_at;
 	rules->catch_up_limit = schedule->catch_up_limit;
@@ -93,7 +102,8 @@ make_rules(const RecurringSchedule *schedule, Recurrence *recurrence,
 	rules->overlap = text_is(schedule->overlap, "skip")	   ? OVERLAP_SKIP
 					 : text_is(schedule->overlap, "queue") ? OVERLAP_QUEUE
 														   : OVERLAP_ALLOW;
-	return make_recurrence(schedule, recurrence);
+	return make_recurrence(schedule, recurrence, &problem) ? NULL
+														   : problem.message;
 }
 
 /* Can the instants of a schedule be found?  Raises an error if not. */
@@ -101,16 +111,10 @@ void
 cmdsched_occurrence_check(const RecurringSchedule *schedule)
 {
 	Recurrence recurrence;
-	const char *problem = make_recurrence(schedule, &recurrence);
+	CronProblem problem;
 
-	if (problem != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("%s", problem),
-				recurrence.timezone == NULL
-					? errhint("See pg_timezone_names.")
-					: errhint("It has five fields: minute, hour, day of "
-							  "month, month, day of week."));
+	if (!make_recurrence(schedule, &recurrence, &problem))
+		cmdsched_cron_raise(&problem);
 }
 
 /*

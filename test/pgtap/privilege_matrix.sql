@@ -79,6 +79,7 @@ INSERT INTO object_matrix VALUES
     ('cmdsched.now()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.set_clock(timestamp with time zone)', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.advance_clock(interval)', 'X', 'X', 'X', 'X', 'X'),
+    ('cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.reset_clock()', 'X', 'X', 'X', 'X', 'X');
 
 CREATE FUNCTION pg_temp.table_privileges(role name, relation oid) RETURNS text LANGUAGE sql AS $$

@@ -49,6 +49,7 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.schedule_every(text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)',
                     'cmdsched.alter_recurring(text,text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)',
                     'cmdsched.pause_recurring(text)', 'cmdsched.resume_recurring(text)', 'cmdsched.unschedule(text)',
+                    'cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)',
                     'cmdsched.claim_due_commands(integer,text[],interval)', 'cmdsched.complete(text,uuid,jsonb)',
                     'cmdsched.fail(text,uuid,text,interval)', 'cmdsched.extend_lease(text,uuid,interval)',
                     'cmdsched.current_command()', 'cmdsched.snooze(interval)', 'cmdsched.abandon(text)'],
@@ -89,6 +90,8 @@ SELECT is(pg_get_function_arguments(f::regprocedure), a, 'the arguments of ' || 
     ('cmdsched.now()', ''),
     ('cmdsched.set_clock(timestamptz)', 'at timestamp with time zone'),
     ('cmdsched.advance_clock(interval)', 'by interval'),
+    ('cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)',
+     'cron_or_interval text, timezone text DEFAULT NULL::text, after timestamp with time zone DEFAULT cmdsched.now(), count integer DEFAULT 10, dst_gap text DEFAULT ''shift''::text, dst_overlap text DEFAULT ''first''::text'),
     ('cmdsched.reset_clock()', ''),
     ('cmdsched.current_command()', ''),
     ('cmdsched.snooze(interval)', 'delay interval'),
@@ -130,6 +133,7 @@ SELECT is(pg_get_function_result(f::regprocedure), r, 'the result of ' || f)
     ('cmdsched.now()', 'timestamp with time zone'),
     ('cmdsched.set_clock(timestamptz)', 'void'),
     ('cmdsched.advance_clock(interval)', 'integer'),
+    ('cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)', 'SETOF timestamp with time zone'),
     ('cmdsched.reset_clock()', 'void'),
     ('cmdsched.current_command()', 'cmdsched.scheduled_commands'),
     ('cmdsched.snooze(interval)', 'void'),
@@ -242,8 +246,8 @@ SELECT is(string_agg(signature, ', '), NULL, 'every function is C, or has its se
    AND NOT coalesce(proconfig && ARRAY['search_path=pg_catalog, pg_temp', 'search_path=""'], false);
 SELECT is(string_agg(signature, ', '), NULL, 'SQL functions are parsed at creation')
   FROM functions WHERE prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql') AND prosqlbody IS NULL;
-SELECT set_eq($$SELECT proname::text FROM functions WHERE provolatile <> 'v'$$, ARRAY['get'], 'only get() is not volatile');
-SELECT set_eq($$SELECT proname::text FROM functions WHERE proparallel = 's'$$, ARRAY['get'], 'only plain reads are parallel safe');
+SELECT set_eq($$SELECT proname::text FROM functions WHERE provolatile <> 'v'$$, ARRAY['get', 'next_runs'], 'only what reads is not volatile');
+SELECT set_eq($$SELECT proname::text FROM functions WHERE proparallel = 's'$$, ARRAY['get', 'next_runs'], 'only plain reads are parallel safe');
 SELECT set_eq($$SELECT proname::text FROM functions WHERE proisstrict$$, ARRAY['get'], 'only get() is strict: the others say what may not be null');
 SELECT is(string_agg(a.attrelid::regclass || '.' || a.attname, ', '), NULL, 'no column has a type that pg_upgrade or pg_restore stumbles over')
   FROM pg_attribute AS a JOIN relations AS r ON r.oid = a.attrelid JOIN pg_type AS t ON t.oid = a.atttypid
