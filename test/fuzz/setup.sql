@@ -129,11 +129,8 @@ SELECT a, unnest(v) FROM (VALUES
 	('hook', ARRAY[$$'fuzz.note(text, jsonb)'$$]),
 	('priority', ARRAY['0', '1']),
 	('cron_or_interval', ARRAY[$$'*/5 9-17 * * 1-5'$$, $$'0 0 L * fri#2'$$, $$'1 month'$$]),
-	('timezone', ARRAY['NULL', $$'Europe/Berlin'$$]),
 	('after', ARRAY['now()']),
 	('count', ARRAY['1', '100']),
-	('dst_gap', ARRAY[$$'shift'$$, $$'skip'$$]),
-	('dst_overlap', ARRAY[$$'first'$$, $$'last'$$, $$'both'$$]),
 	('reason', ARRAY[$$'because'$$])) AS u (a, v);
 
 -- ---------------------------------------------------------------------------
