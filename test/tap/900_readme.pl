@@ -163,7 +163,7 @@ foreach my $function (@functions)
 	my %short = ('00:00:01' => '1 second', '00:00:05' => '5 seconds', '01:00:00' => '1 hour');
 
 	$arguments = join(', ', grep { !/^OUT / } split /, /, $arguments);
-	$arguments =~ s/::[a-z ]+//g;
+	$arguments =~ s{::[a-z ]+(\[\])?}{}g;
 	$arguments =~ s/timestamp with time zone/timestamptz/g;
 	$arguments =~ s/'(\d\d:\d\d:\d\d)'/"'" . ($short{$1} || $1) . "'"/ge;
 	$result =~ s/cmdsched\.//;
