@@ -1,6 +1,8 @@
 -- What cmdsched.command_history keeps of a command.
 \i test/sql/include/shared.sql
 SELECT cmdsched.stop() IS NOT NULL AS stopped;
+-- What other tests have left
+DELETE FROM cmdsched.command_history;
 
 CREATE SCHEMA history;
 CREATE TABLE history.log (what text);
