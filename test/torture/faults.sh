@@ -441,7 +441,7 @@ full_tablespace()
 	ask "CREATE TABLESPACE small LOCATION '$scratch/small/'"
 	move_tables small
 	# Or what earlier rounds left free would do for long.
-	ask 'VACUUM FULL torture.effects'
+	ask 'VACUUM FULL torture.effects, cmdsched.scheduled_commands'
 	mark_log
 	fill_small
 	wait_until 'the disk to be full' tables_are_full
