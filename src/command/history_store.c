@@ -397,6 +397,41 @@ cmdsched_history_record_held(Oid role, TimestampTz now)
 }
 
 /* ------------------------------------------------------------------------
+ * In a copy of a database: see home.c
+ * ------------------------------------------------------------------------
+ */
+
+/* The oid may be that of somebody else, who must not see the rows. */
+void
+cmdsched_history_take_from_strangers(void)
+{
+	static FixedStatement statement =
+		{"UPDATE cmdsched.command_history AS h SET scheduled_by = 4294967295 "
+		 "WHERE NOT EXISTS (SELECT FROM pg_roles AS r "
+		 "WHERE r.oid = h.scheduled_by AND r.rolname = h.scheduled_by_name)",
+		 0};
+	OwnerScope scope;
+
+	cmdsched_statement_run(&statement, NULL, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+}
+
+void
+cmdsched_history_give_to_namesakes(void)
+{
+	static FixedStatement statement =
+		{"UPDATE cmdsched.command_history AS h SET scheduled_by = r.oid "
+		 "FROM pg_roles AS r WHERE r.rolname = h.scheduled_by_name "
+		 "AND NOT EXISTS (SELECT FROM pg_roles AS o "
+		 "WHERE o.oid = h.scheduled_by)",
+		 0};
+	OwnerScope scope;
+
+	cmdsched_statement_run(&statement, NULL, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+}
+
+/* ------------------------------------------------------------------------
  * Removing what is old
  * ------------------------------------------------------------------------
  */

@@ -50,6 +50,8 @@ extern void cmdsched_history_record(const HistoryEntry *entry,
 extern void cmdsched_history_record_kept(const HistoryEntry *entry,
 										 const CommandKey *key);
 extern void cmdsched_history_record_held(Oid role, TimestampTz now);
+extern void cmdsched_history_take_from_strangers(void);
+extern void cmdsched_history_give_to_namesakes(void);
 extern void cmdsched_history_prune(TimestampTz now);
 
 #endif

@@ -25,6 +25,7 @@
 
 #include "command/command_store.h"
 #include "command/extension.h"
+#include "command/history_store.h"
 #include "command/home.h"
 #include "command/statement.h"
 
@@ -183,10 +184,12 @@ cmdsched_home_adopt(void)
 	{
 		take_from_strangers();
 		take_schedules_from_strangers();
+		cmdsched_history_take_from_strangers();
 		move_in();
 	}
 	give_to_namesakes();
 	give_schedules_to_namesakes();
+	cmdsched_history_give_to_namesakes();
 	cmdsched_statement_run(&count, NULL, NULL, &scope);
 	npending = DatumGetInt64(cmdsched_statement_result(0, 1, &isnull));
 	cmdsched_statement_finish(&scope);

@@ -49,6 +49,11 @@ SELECT count(cmdsched.schedule('Effect', schedule_id => 'due-alice-' || i)) FROM
 SET ROLE bob;
 SELECT cmdsched.schedule('Effect', schedule_id => 'due-bob');
 SQL
+# Alice's history is hers.
+query($node, <<'SQL', 'shop');
+INSERT INTO cmdsched.command_history (schedule_id, command_type, command_module, outcome, finished_at, scheduled_by, scheduled_by_name, slot)
+SELECT 'history-' || rolname, 'Effect', '', 'failed', now(), oid, rolname, 0 FROM pg_roles WHERE rolname IN ('alice', 'bob')
+SQL
 my $brought = query($node, $all, 'shop');
 $node->command_ok([ 'pg_dump', '-U', 'postgres', '-Fc', '-f', $dump, 'shop' ], 'pg_dump');
 query($node, 'CREATE DATABASE copy TEMPLATE shop');
@@ -124,12 +129,15 @@ create_shop($second, 'beside');
 restore($second, 'elsewhere');
 runs_nothing($second, 'elsewhere');
 adopt($second, 'elsewhere', 21, 'due-bob held, ');
+is(query($second, "SET ROLE $_; SELECT string_agg(schedule_id, ' ') FROM cmdsched.command_history WHERE schedule_id LIKE 'history-%'", 'elsewhere'), $_ eq 'alice' ? 'history-alice' : '', "what $_ sees of the history that came with it")
+  foreach 'alice', 'carol', 'dave';
 is(query($second, "SELECT last_error->>'sqlstate' FROM cmdsched.get('due-bob')", 'elsewhere'), '42704', 'a command of a role that is missing is held');
 query($second, 'CREATE ROLE bob LOGIN');
 query($second, 'SELECT cmdsched.adopt()', 'elsewhere');
 query($second, "SELECT cmdsched.retry('due-bob')", 'elsewhere');
 ran_once($second, 'due-bob', 1, 'adopt() gives it to a role of that name', db => 'elsewhere');
 is(query($second, "SELECT role FROM shop.effects WHERE schedule_id = 'due-bob'", 'elsewhere'), 'bob', 'as which it runs');
+is(query($second, "SET ROLE bob; SELECT count(*) FROM cmdsched.command_history WHERE schedule_id = 'history-bob'", 'elsewhere'), '1', 'and which sees its history');
 
 $second->stop;
 $node->stop;
