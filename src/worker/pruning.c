@@ -17,9 +17,11 @@
 
 #include "command/extension.h"
 #include "command/history_store.h"
+#include "settings.h"
 #include "worker/pruning.h"
+#include "worker/shared_state.h"
 
-/* How often to look; no more often than the scheduler wakes up anyway. */
+/* How often to look while executors may write history. */
 #define LOOK_US (2 * USECS_PER_SEC)
 
 /* The scheduler has better things to do than to wait for an index. */
@@ -45,13 +47,17 @@ prune(TimestampTz now)
 	CommitTransactionCommand();
 }
 
-/* Not before LOOK_US have gone by since the last time. */
+/* Not too soon after the last time: an idle scheduler runs no queries. */
 void
 cmdsched_pruning_run(TimestampTz now)
 {
 	static TimestampTz last_look = 0;
+	int64 interval_us =
+		cmdsched_executor_next(MyDatabaseId, NO_SLOT) != NO_SLOT
+			? LOOK_US
+			: cmdsched_poll_interval * (int64) USECS_PER_SEC;
 
-	if (now >= last_look && now - last_look < LOOK_US)
+	if (now >= last_look && now - last_look < interval_us)
 		return;
 	last_look = now;
 	PG_TRY();

@@ -8,8 +8,10 @@ use Cmdsched;
 use Test::More;
 
 my $commands = $ENV{COMMANDS} || 100_000;
-my $rounds = 10;
-my $warm_up = 4;
+# Each round has the scheduler plan its statements anew: it takes some dozens
+# until malloc has all that this needs at one time.
+my $rounds = 80;
+my $warm_up = 60;
 my $allowed_kb = 128;
 
 # One executor for each of two roles: there is always the same to look at.
