@@ -241,6 +241,20 @@ SELECT count(*), count(DISTINCT at - substring(id FROM '@(.*)Z')::timestamptz) >
        count(DISTINCT (split_part(id, '@', 1), at - substring(id FROM '@(.*)Z')::timestamptz)) AS of_each FROM pg_temp.ran();
 ROLLBACK;
 
+-- The server does not know the zone any more: held, and nobody else suffers.
+BEGIN;
+SELECT cmdsched.set_clock('2040-01-01 12:00');
+SELECT cmdsched.schedule_cron('lost', '0 * * * *', 'Do', timezone => 'Europe/Berlin');
+SELECT cmdsched.schedule_cron('not lost', '0 * * * *', 'Do', timezone => 'Europe/Berlin');
+UPDATE cmdsched.recurring SET timezone = 'Europe/Atlantis' WHERE name = 'lost';
+SELECT cmdsched.advance_clock('2 hours');
+SELECT * FROM pg_temp.ran();
+SELECT name, status, reason, next_run FROM cmdsched.recurring_schedules ORDER BY name;
+SELECT * FROM pg_temp.error_of($$SELECT cmdsched.resume_recurring('lost')$$);
+SELECT cmdsched.alter_recurring('lost', timezone => 'Europe/Berlin');
+SELECT name, status, reason, next_run FROM cmdsched.recurring_schedules ORDER BY name;
+ROLLBACK;
+
 -- -------------------------------------------------------------------------
 -- Cron expressions and the calendar
 -- -------------------------------------------------------------------------
