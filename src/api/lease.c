@@ -24,6 +24,8 @@
 #include "command/handler_store.h"
 #include "command/history_store.h"
 #include "command/lease_store.h"
+#include "command/occurrence_id.h"
+#include "worker/occurrence.h"
 #include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(cmdsched_claim_due_commands);
@@ -89,6 +91,8 @@ cmdsched_claim_due_commands(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (request.max_commands > 0 && cmdsched_admission_is_at_home())
 	{
+		cmdsched_lease_fail_used_up(request.now,
+									cmdsched_occurrence_end_external);
 		cmdsched_lease_claim(&request, put_claimed, fcinfo->resultinfo);
 		/* If this is rolled back, they are due as before. */
 		cmdsched_wakeup_note_claimable(request.now);
@@ -117,6 +121,7 @@ Datum
 cmdsched_complete(PG_FUNCTION_ARGS)
 {
 	HistoryEntry entry = {.outcome = HISTORY_SUCCEEDED};
+	Occurrence occurrence;
 	Command command;
 	Lease lease;
 
@@ -134,6 +139,13 @@ cmdsched_complete(PG_FUNCTION_ARGS)
 	entry.has_result = !PG_ARGISNULL(2);
 	entry.result = entry.has_result ? PG_GETARG_DATUM(2) : (Datum) 0;
 	cmdsched_history_record(&entry, &command);
+	if (cmdsched_occurrence_id_schedule(command.schedule_id) != NULL)
+	{
+		cmdsched_occurrence_identify(&occurrence, &command);
+		(void) cmdsched_occurrence_end(&occurrence,
+									   OCCURRENCE_SUCCEEDED,
+									   lease.now);
+	}
 	/* If this is rolled back, it is due when the lease ends. */
 	cmdsched_wakeup_note_claimable(command.execute_at);
 	PG_RETURN_BOOL(true);
@@ -208,6 +220,9 @@ cmdsched_fail(PG_FUNCTION_ARGS)
 				   &command,
 				   handler,
 				   strcmp(settlement.status, "failed") == 0);
+	if (strcmp(settlement.status, "failed") == 0 &&
+		cmdsched_occurrence_id_schedule(command.key.schedule_id) != NULL)
+		cmdsched_occurrence_end_external(&command.key, lease.now);
 	times.due_at = settlement.due_at;
 	times.claimable_at = Min(settlement.claimable_at, command.ends_at);
 	cmdsched_wakeup_note_change(command.key.scheduled_by, &times);

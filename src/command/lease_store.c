@@ -38,12 +38,16 @@ expiry_as_jsonb(TimestampTz now)
  * ------------------------------------------------------------------------
  */
 
-/* Leases that ended with the last attempt a command has. */
-static void
-fail_used_up(TimestampTz now)
+/*
+ * Leases that ended with the last attempt a command has.  Tells of those that
+ * are occurrences of a recurring schedule.
+ */
+void
+cmdsched_lease_fail_used_up(TimestampTz now, OccurrenceCallback callback)
 {
 	static FixedStatement statement =
-		{"UPDATE cmdsched.scheduled_commands SET status = 'failed', "
+		{"WITH failed AS (UPDATE cmdsched.scheduled_commands "
+		 "SET status = 'failed', "
 		 "claimable_at = NULL, claim_token = NULL, last_error = $2 "
 		 "WHERE ctid = ANY (ARRAY(SELECT c.ctid FROM cmdsched.handlers AS h "
 		 "JOIN cmdsched.scheduled_commands AS c "
@@ -52,17 +56,40 @@ fail_used_up(TimestampTz now)
 		 "WHERE h.external AND c.due_at = 'infinity' "
 		 "AND c.claimable_at <= $1 AND c.claim_token IS NOT NULL "
 		 "AND c.attempts >= h.max_attempts "
-		 "FOR NO KEY UPDATE OF c SKIP LOCKED))",
+		 "FOR NO KEY UPDATE OF c SKIP LOCKED)) "
+		 "RETURNING schedule_id, scheduled_by, recurring) "
+		 "SELECT schedule_id, scheduled_by FROM failed "
+		 "WHERE recurring IS NOT NULL",
 		 2,
 		 {TIMESTAMPTZOID, JSONBOID}};
 	Datum values[2] = {TimestampTzGetDatum(now), expiry_as_jsonb(now)};
+	MemoryContext caller_context = CurrentMemoryContext;
+	MemoryContext spi_context;
 	OwnerScope scope;
+	CommandKey *keys;
+	uint64 nrows;
+	bool isnull;
 
-	cmdsched_statement_run(&statement, values, NULL, &scope);
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
+	spi_context = MemoryContextSwitchTo(caller_context);
+	keys = palloc(nrows * sizeof(CommandKey));
+	for (uint64 row = 0; row < nrows; row++)
+	{
+		keys[row].schedule_id =
+			DatumGetTextPCopy(cmdsched_statement_result(row, 1, &isnull));
+		keys[row].scheduled_by =
+			DatumGetObjectId(cmdsched_statement_result(row, 2, &isnull));
+	}
+	MemoryContextSwitchTo(spi_context);
 	cmdsched_statement_finish(&scope);
+	for (uint64 row = 0; row < nrows; row++)
+		callback(&keys[row], now);
 }
 
-/* Take what is due, and pass it on in that order.  Never waits. */
+/*
+ * Take what is due, and pass it on in that order, after
+ * cmdsched_lease_fail_used_up().  Never waits.
+ */
 void
 cmdsched_lease_claim(const LeaseRequest *request, LeaseCallback callback,
 					 void *arg)
@@ -100,7 +127,6 @@ cmdsched_lease_claim(const LeaseRequest *request, LeaseCallback callback,
 	OwnerScope scope;
 	uint64 nrows;
 
-	fail_used_up(request->now);
 	values[0] = ObjectIdGetDatum(request->caller);
 	values[1] = request->command_types;
 	if (request->command_types == (Datum) 0)
@@ -271,7 +297,10 @@ cmdsched_lease_extend(const Lease *lease, TimestampTz ends_at)
  * ------------------------------------------------------------------------
  */
 
-/* Take the commands whose lease ended out of the hands they were in. */
+/*
+ * Take the commands whose lease ended out of the hands they were in, after
+ * cmdsched_lease_fail_used_up().
+ */
 void
 cmdsched_lease_end_expired(TimestampTz now)
 {
@@ -290,7 +319,6 @@ cmdsched_lease_end_expired(TimestampTz now)
 	Datum values[2] = {TimestampTzGetDatum(now), expiry_as_jsonb(now)};
 	OwnerScope scope;
 
-	fail_used_up(now);
 	cmdsched_statement_run(&statement, values, NULL, &scope);
 	cmdsched_statement_finish(&scope);
 }

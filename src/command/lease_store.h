@@ -45,8 +45,11 @@ typedef struct LeasedCommand
 #define LEASE_COLUMNS 7
 
 typedef void (*LeaseCallback)(Datum *values, bool *nulls, void *arg);
+typedef void (*OccurrenceCallback)(const CommandKey *key, TimestampTz now);
 typedef void (*DueTypeCallback)(text *command_type, void *arg);
 
+extern void cmdsched_lease_fail_used_up(TimestampTz now,
+										OccurrenceCallback callback);
 extern void cmdsched_lease_claim(const LeaseRequest *request,
 								 LeaseCallback callback, void *arg);
 extern bool cmdsched_lease_find(const Lease *lease, LeasedCommand *command);

@@ -22,6 +22,7 @@
 
 #include "command/lease_store.h"
 #include "worker/due_notice.h"
+#include "worker/occurrence.h"
 #include "worker/shared_state.h"
 
 /* Commands that become due in swarms cause no more notifications than that. */
@@ -51,6 +52,7 @@ look_at_commands(TimestampTz now)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	cmdsched_lease_fail_used_up(now, cmdsched_occurrence_end_external);
 	cmdsched_lease_end_expired(now);
 	cmdsched_lease_list_due(next_due, now, notify, NULL);
 	next_due = cmdsched_lease_next_due(now);

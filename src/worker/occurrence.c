@@ -374,3 +374,12 @@ cmdsched_occurrence_end(const Occurrence *occurrence, OccurrenceEnd end,
 	advance(&schedule, occurrence->retried, end, now);
 	return schedule.next_schedule_id == NULL ? DUE_NEVER : schedule.next_at;
 }
+
+/* An application has not completed it, in as many attempts as it may. */
+void
+cmdsched_occurrence_end_external(const CommandKey *key, TimestampTz now)
+{
+	Occurrence occurrence = {.key = *key, .retried = true};
+
+	(void) cmdsched_occurrence_end(&occurrence, OCCURRENCE_FAILED, now);
+}

@@ -42,6 +42,8 @@ extern OccurrenceVerdict cmdsched_occurrence_judge(const Command *command,
 												   TimestampTz now);
 extern TimestampTz cmdsched_occurrence_end(const Occurrence *occurrence,
 										   OccurrenceEnd end, TimestampTz now);
+extern void cmdsched_occurrence_end_external(const CommandKey *key,
+											 TimestampTz now);
 extern void cmdsched_occurrence_check(const RecurringSchedule *schedule);
 extern void cmdsched_occurrence_begin(RecurringSchedule *schedule,
 									  TimestampTz after, TimestampTz now);

@@ -78,7 +78,7 @@ SELECT count(*) FROM cmdsched.scheduled_commands WHERE status = 'pending';
 SELECT runs >= 1 AS ran, skipped >= 1 AS skipped, last_outcome FROM pg_temp.state('fails');
 -- One that failed for good has its successor.
 SELECT cmdsched.alter_recurring('fails', command_data => '{}');
-SELECT cmdsched.retry(schedule_id), cmdsched.advance_clock('1 second') FROM cmdsched.scheduled_commands WHERE status = 'failed' AND schedule_id LIKE '%12:30%';
+SELECT cmdsched.retry(schedule_id), cmdsched.advance_clock('1 second') > 0 AS tried FROM cmdsched.scheduled_commands WHERE status = 'failed' AND schedule_id LIKE '%12:30%';
 SELECT count(*) FROM cmdsched.scheduled_commands WHERE status = 'pending' AND execute_at > cmdsched.now();
 ROLLBACK;
 
@@ -239,6 +239,23 @@ SELECT count(DISTINCT execute_at) > 90, min(execute_at) >= '2040-01-01 13:00', m
 SELECT cmdsched.advance_clock('3 hours 15 minutes');
 SELECT count(*), count(DISTINCT at - substring(id FROM '@(.*)Z')::timestamptz) > 90 AS differ,
        count(DISTINCT (split_part(id, '@', 1), at - substring(id FROM '@(.*)Z')::timestamptz)) AS of_each FROM pg_temp.ran();
+ROLLBACK;
+
+-- For an application: complete(), fail() and a lease that ends go on with it.
+BEGIN;
+SELECT cmdsched.register_handler('Mail', NULL, external => true, max_attempts => 1);
+SELECT cmdsched.set_clock('2040-01-01 12:00');
+SELECT cmdsched.schedule_every('mail', '1 hour', 'Mail');
+SELECT cmdsched.set_clock('2040-01-01 13:00');
+SELECT schedule_id, cmdsched.complete(schedule_id, claim_token) FROM cmdsched.claim_due_commands(10);
+SELECT cmdsched.set_clock('2040-01-01 14:00');
+SELECT schedule_id, cmdsched.fail(schedule_id, claim_token, 'no') FROM cmdsched.claim_due_commands(10);
+SELECT cmdsched.set_clock('2040-01-01 15:00');
+SELECT schedule_id FROM cmdsched.claim_due_commands(10, lease => '10 minutes');
+SELECT cmdsched.set_clock('2040-01-01 17:30');
+SELECT schedule_id FROM cmdsched.claim_due_commands(10);
+SELECT schedule_id, status FROM cmdsched.scheduled_commands ORDER BY 1;
+SELECT * FROM pg_temp.state('mail');
 ROLLBACK;
 
 -- The server does not know the zone any more: held, and nobody else suffers.
