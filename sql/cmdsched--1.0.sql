@@ -639,6 +639,84 @@ AS 'MODULE_PATHNAME', 'cmdsched_next_runs';
 COMMENT ON FUNCTION cmdsched.next_runs(text, text, timestamptz, integer, text, text) IS 'The next count instants, strictly after a moment, at which a cron expression (5 fields, or 6 with the second first) comes due in a time zone (NULL: the session''s), or an interval that is counted from that moment. No rows: there is no such date. dst_gap says what becomes of a time that a day does not have (shift, skip), dst_overlap which is meant of one that it has twice (first, last, both).';
 
 -- ---------------------------------------------------------------------------
+-- Business calendars
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE cmdsched.calendars (
+    name text COLLATE "C" NOT NULL,
+    timezone text COLLATE "C" NOT NULL,
+    owner oid NOT NULL,
+    opening_hours text[] COLLATE "C" NOT NULL DEFAULT '{closed,closed,closed,closed,closed,closed,closed}',
+    CONSTRAINT calendars_pkey PRIMARY KEY (name),
+    CONSTRAINT calendars_opening_hours_check CHECK (pg_catalog.array_length(opening_hours, 1) = 7 AND pg_catalog.array_position(opening_hours, NULL) IS NULL)
+);
+COMMENT ON TABLE cmdsched.calendars IS 'When a business is open. Everybody may use a calendar; the role that created it changes it.';
+COMMENT ON COLUMN cmdsched.calendars.name IS 'Its name in this database';
+COMMENT ON COLUMN cmdsched.calendars.timezone IS 'Where the clock hangs that its hours are read from';
+COMMENT ON COLUMN cmdsched.calendars.owner IS 'The role that created it';
+COMMENT ON COLUMN cmdsched.calendars.opening_hours IS 'Of each weekday, from Monday on';
+
+CREATE TABLE cmdsched.calendar_exceptions (
+    calendar text COLLATE "C" NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    hours text COLLATE "C" NOT NULL,
+    CONSTRAINT calendar_exceptions_pkey PRIMARY KEY (calendar, first_day, last_day)
+);
+COMMENT ON TABLE cmdsched.calendar_exceptions IS 'Days on which a calendar has other hours than its weekdays say. Of several on a day, the shortest holds; among these, the one that begins last.';
+COMMENT ON COLUMN cmdsched.calendar_exceptions.calendar IS 'Name of the calendar';
+COMMENT ON COLUMN cmdsched.calendar_exceptions.first_day IS 'The day it begins';
+COMMENT ON COLUMN cmdsched.calendar_exceptions.last_day IS 'The last day it holds';
+COMMENT ON COLUMN cmdsched.calendar_exceptions.hours IS 'closed, or the hours of each of these days';
+
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.calendars', '');
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.calendar_exceptions', '');
+ALTER TABLE cmdsched.calendars ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read_only ON cmdsched.calendars FOR SELECT TO PUBLIC USING (true);
+COMMENT ON POLICY read_only ON cmdsched.calendars IS 'Who could write here could move the commands of others';
+ALTER TABLE cmdsched.calendar_exceptions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read_only ON cmdsched.calendar_exceptions FOR SELECT TO PUBLIC USING (true);
+COMMENT ON POLICY read_only ON cmdsched.calendar_exceptions IS 'Who could write here could move the commands of others';
+REVOKE ALL ON TABLE cmdsched.calendars, cmdsched.calendar_exceptions FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.calendars, cmdsched.calendar_exceptions TO PUBLIC;
+
+CREATE FUNCTION cmdsched.create_calendar(name text, timezone text DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_create_calendar';
+COMMENT ON FUNCTION cmdsched.create_calendar(text, text) IS 'Creates a business calendar, closed until it is given opening hours, in this time zone or in that of the session.';
+REVOKE ALL ON FUNCTION cmdsched.create_calendar(text, text) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.drop_calendar(name text) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_drop_calendar';
+COMMENT ON FUNCTION cmdsched.drop_calendar(text) IS 'Removes a calendar and its exceptions. What was scheduled with it stays as it is. False if there was none.';
+
+CREATE FUNCTION cmdsched.set_opening_hours(calendar text, weekdays text, hours text) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_set_opening_hours';
+COMMENT ON FUNCTION cmdsched.set_opening_hours(text, text, text) IS 'Gives weekdays, as in mon-thu, sat, their hours, as in 9:00-12:30, 14:00-18:00; 22:00-6:00 closes on the next day. Or closed.';
+
+CREATE FUNCTION cmdsched.add_exception(calendar text, first_day date, last_day date DEFAULT NULL, hours text DEFAULT 'closed') RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_add_exception';
+COMMENT ON FUNCTION cmdsched.add_exception(text, date, date, text) IS 'From first_day to last_day, or on that day alone, the calendar is closed or has these hours, in place of an exception of the same days.';
+
+CREATE FUNCTION cmdsched.remove_exception(calendar text, first_day date, last_day date DEFAULT NULL) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_remove_exception';
+COMMENT ON FUNCTION cmdsched.remove_exception(text, date, date) IS 'Removes the exception of exactly these days. False if there was none.';
+
+CREATE FUNCTION cmdsched.next_open(calendar text, at timestamptz) RETURNS timestamptz
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_next_open';
+COMMENT ON FUNCTION cmdsched.next_open(text, timestamptz) IS 'The first moment, at or after this one, at which the calendar is open.';
+
+CREATE FUNCTION cmdsched.add_working_time(calendar text, at timestamptz, amount interval) RETURNS timestamptz
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_add_working_time';
+COMMENT ON FUNCTION cmdsched.add_working_time(text, timestamptz, interval) IS 'The first moment at which the calendar has been open for that long since at.';
+
+-- ---------------------------------------------------------------------------
 -- Dispatch by hand
 -- ---------------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ SELECT t::regtype, unnest(v) FROM (VALUES
 		$$'1 month -30 days'$$, $$'-1 month 31 days'$$, $$'1 year -365 days'$$, $$'178000000 years'$$, $$'-178000000 years'$$,
 		$$make_interval(days => 2147483647)$$, $$make_interval(days => -2147483648)$$, $$'2562047788 hours'$$, $$'-2562047788 hours'$$,
 		$$'2147483647 months 2147483647 days 2562047788 hours'$$]),
+	('date', ARRAY['NULL', $$'infinity'$$, $$'-infinity'$$, $$'4714-11-24 BC'$$, $$'5874897-12-31'$$, $$'2000-01-01'$$, 'current_date']),
 	('regprocedure', ARRAY['NULL', '0', '1', '4294967295', $$'fuzz.nothing(jsonb)'$$, $$'fuzz.call(jsonb)'$$, $$'jsonb_typeof(jsonb)'$$, $$'int4in(cstring)'$$,
 		$$'count(*)'$$, $$'row_number()'$$, $$'jsonb_agg(anyelement)'$$, $$'jsonb_each(jsonb)'$$, $$'jsonb_build_array("any")'$$,
 		$$'cmdsched.schedule_on_change()'$$, $$'cmdsched.cancel(text)'$$])) AS b (t, v);
@@ -131,6 +132,12 @@ SELECT a, unnest(v) FROM (VALUES
 	('cron_or_interval', ARRAY[$$'*/5 9-17 * * 1-5'$$, $$'0 0 L * fri#2'$$, $$'1 month'$$]),
 	('after', ARRAY['now()']),
 	('count', ARRAY['1', '100']),
+	('calendar', ARRAY[$$'r'$$, $$'s'$$]),
+	('weekdays', ARRAY[$$'mon-fri'$$, $$'sat, sun'$$]),
+	('hours', ARRAY[$$'9:00-17:00'$$, $$'22:00-6:00'$$, $$'closed'$$]),
+	('first_day', ARRAY['current_date', $$'2026-12-24'$$]),
+	('last_day', ARRAY['NULL', $$'2999-12-31'$$]),
+	('amount', ARRAY[$$'0'$$, $$'8 hours'$$, $$'1000000 hours'$$]),
 	('reason', ARRAY[$$'because'$$])) AS u (a, v);
 
 -- ---------------------------------------------------------------------------

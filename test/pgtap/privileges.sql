@@ -29,7 +29,7 @@ SELECT is(count(*), 0::bigint, 'every function is in the schema cmdsched')
 SELECT is(count(*), 0::bigint, 'every relation is in the schema cmdsched')
   FROM relations WHERE relnamespace <> 'cmdsched'::regnamespace;
 SELECT set_eq('SELECT relname::text, relkind::text FROM relations WHERE NOT relispartition',
-              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('hooks', 'r'), ('home', 'r'), ('workers', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v')$$,
+              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('hooks', 'r'), ('home', 'r'), ('workers', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v'), ('calendars', 'r'), ('calendar_exceptions', 'r')$$,
               'the tables and views');
 SELECT set_eq('SELECT signature FROM functions',
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
@@ -52,6 +52,9 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)',
                     'cmdsched.claim_due_commands(integer,text[],interval)', 'cmdsched.complete(text,uuid,jsonb)',
                     'cmdsched.fail(text,uuid,text,interval)', 'cmdsched.extend_lease(text,uuid,interval)',
+                    'cmdsched.create_calendar(text,text)', 'cmdsched.drop_calendar(text)', 'cmdsched.set_opening_hours(text,text,text)',
+                    'cmdsched.add_exception(text,date,date,text)', 'cmdsched.remove_exception(text,date,date)',
+                    'cmdsched.next_open(text,timestamp with time zone)', 'cmdsched.add_working_time(text,timestamp with time zone,interval)',
                     'cmdsched.current_command()', 'cmdsched.snooze(interval)', 'cmdsched.abandon(text)'],
               'the functions');
 
@@ -175,7 +178,7 @@ SELECT set_eq(format($$SELECT signature FROM functions WHERE NOT has_function_pr
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
                     'cmdsched.unregister_handler(text,text)', 'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.adopt()',
                     'cmdsched.register_hook(text,regprocedure,integer)', 'cmdsched.unregister_hook(text,text)',
-                    'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)'],
+                    'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)', 'cmdsched.create_calendar(text,text)'],
               'only the functions of the administrator are closed');
 SELECT is(count(*), 0::bigint, 'no function runs as its owner') FROM functions WHERE prosecdef;
 SELECT is(count(*), 0::bigint, 'no function claims not to leak') FROM functions WHERE proleakproof;
@@ -246,7 +249,7 @@ SELECT is(string_agg(signature, ', '), NULL, 'every function is C, or has its se
    AND NOT coalesce(proconfig && ARRAY['search_path=pg_catalog, pg_temp', 'search_path=""'], false);
 SELECT is(string_agg(signature, ', '), NULL, 'SQL functions are parsed at creation')
   FROM functions WHERE prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql') AND prosqlbody IS NULL;
-SELECT set_eq($$SELECT proname::text FROM functions WHERE provolatile <> 'v'$$, ARRAY['get', 'next_runs'], 'only what reads is not volatile');
+SELECT set_eq($$SELECT proname::text FROM functions WHERE provolatile <> 'v'$$, ARRAY['get', 'next_runs', 'next_open', 'add_working_time'], 'only what reads is not volatile');
 SELECT set_eq($$SELECT proname::text FROM functions WHERE proparallel = 's'$$, ARRAY['get', 'next_runs'], 'only plain reads are parallel safe');
 SELECT set_eq($$SELECT proname::text FROM functions WHERE proisstrict$$, ARRAY['get'], 'only get() is strict: the others say what may not be null');
 SELECT is(string_agg(a.attrelid::regclass || '.' || a.attname, ', '), NULL, 'no column has a type that pg_upgrade or pg_restore stumbles over')
@@ -254,7 +257,7 @@ SELECT is(string_agg(a.attrelid::regclass || '.' || a.attname, ', '), NULL, 'no 
  WHERE r.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
    AND (t.typname LIKE 'reg%' OR t.oid >= 16384 OR t.typname IN ('aclitem', 'unknown', 'name') AND a.attname <> 'scheduled_by_name');
 SELECT set_eq($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) AS c WHERE extname = 'cmdsched'$$,
-              ARRAY(SELECT 'cmdsched.command_history_' || i FROM generate_series(0, 15) AS i) || ARRAY['cmdsched.history_position', 'cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.hooks', 'cmdsched.recurring'], 'pg_dump keeps the rows of the tables');
+              ARRAY(SELECT 'cmdsched.command_history_' || i FROM generate_series(0, 15) AS i) || ARRAY['cmdsched.history_position', 'cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.hooks', 'cmdsched.recurring', 'cmdsched.calendars', 'cmdsched.calendar_exceptions'], 'pg_dump keeps the rows of the tables');
 SELECT is(array_to_string(extcondition, ''), '', 'and all of them') FROM pg_extension WHERE extname = 'cmdsched';
 SELECT is(count(*), 0::bigint, 'no rule and no trigger of ours is in the way')
   FROM relations AS r WHERE r.relkind = 'r' AND (r.relhasrules OR r.relhastriggers);
