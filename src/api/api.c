@@ -24,6 +24,7 @@
 
 #include "api/admission.h"
 #include "api/arguments.h"
+#include "command/change_log.h"
 #include "command/clock.h"
 #include "command/command_store.h"
 #include "command/handler_store.h"
@@ -410,11 +411,10 @@ cmdsched_schedule_in(PG_FUNCTION_ARGS)
  * where there is none, else its handler.
  */
 static const Handler *
-find_command(FunctionCallInfo fcinfo, CommandKey *key)
+find_command(FunctionCallInfo fcinfo, CommandKey *key, text **command_type)
 {
 	text *schedule_id =
 		cmdsched_argument_get_name(fcinfo, 0, "schedule_id", false);
-	text *command_type;
 	text *command_module;
 	RecurringKey schedule;
 	const Handler *handler;
@@ -422,17 +422,29 @@ find_command(FunctionCallInfo fcinfo, CommandKey *key)
 	if (!cmdsched_command_find(schedule_id,
 							   GetUserId(),
 							   key,
-							   &command_type,
+							   command_type,
 							   &command_module))
 		return NULL;
 	schedule.name = cmdsched_occurrence_id_schedule(schedule_id);
 	schedule.scheduled_by = key->scheduled_by;
 	if (schedule.name != NULL)
 		cmdsched_recurring_lock_name(&schedule);
-	handler = cmdsched_handler_find(command_type, command_module);
+	handler = cmdsched_handler_find(*command_type, command_module);
 	if (handler->is_procedure)
 		(void) cmdsched_command_lock(key, false);
 	return handler;
+}
+
+/* What somebody asked for. */
+static void
+log_change(const CommandKey *key, text *command_type, const char *outcome)
+{
+	cmdsched_change_log(DEBUG1,
+						key->schedule_id,
+						text_to_cstring(command_type),
+						outcome,
+						0,
+						NULL);
 }
 
 /*
@@ -448,8 +460,9 @@ delete_command(FunctionCallInfo fcinfo, HistoryOutcome outcome)
 	Command command;
 	CommandKey key;
 	DueTimes times;
+	text *command_type;
 
-	handler = find_command(fcinfo, &key);
+	handler = find_command(fcinfo, &key, &command_type);
 	if (handler == NULL || !cmdsched_command_delete(&key, &times, &command))
 		return false;
 	entry.policy = handler->history;
@@ -467,6 +480,9 @@ delete_command(FunctionCallInfo fcinfo, HistoryOutcome outcome)
 										   ? OCCURRENCE_CANCELLED
 										   : OCCURRENCE_SUCCEEDED,
 									   entry.finished_at);
+	log_change(&key,
+			   command_type,
+			   outcome == HISTORY_CANCELLED ? "cancelled" : "succeeded");
 	cmdsched_admission_commit_durably();
 	return true;
 }
@@ -492,16 +508,18 @@ cmdsched_reschedule(PG_FUNCTION_ARGS)
 	TimestampTz execute_at;
 	DueTimes times;
 	CommandKey key;
+	text *command_type;
 
 	cmdsched_argument_prevent_on_standby("cmdsched.reschedule()");
 	execute_at = cmdsched_argument_get_moment(fcinfo, 1, "execute_at");
-	if (find_command(fcinfo, &key) == NULL ||
+	if (find_command(fcinfo, &key, &command_type) == NULL ||
 		!cmdsched_command_reschedule(&key,
 									 execute_at,
 									 cmdsched_clock_now(),
 									 &times))
 		PG_RETURN_BOOL(false);
 	cmdsched_wakeup_note_change(key.scheduled_by, &times);
+	log_change(&key, command_type, "rescheduled");
 	cmdsched_admission_commit_durably();
 	PG_RETURN_BOOL(true);
 }
@@ -512,9 +530,10 @@ cmdsched_retry(PG_FUNCTION_ARGS)
 	TimestampTz now = cmdsched_clock_now();
 	CommandKey key;
 	const Handler *handler;
+	text *command_type;
 
 	cmdsched_argument_prevent_on_standby("cmdsched.retry()");
-	handler = find_command(fcinfo, &key);
+	handler = find_command(fcinfo, &key, &command_type);
 	if (handler == NULL ||
 		!cmdsched_command_retry(&key, handler->external, now))
 		PG_RETURN_BOOL(false);
@@ -522,6 +541,7 @@ cmdsched_retry(PG_FUNCTION_ARGS)
 		cmdsched_wakeup_note_claimable(now);
 	else
 		cmdsched_wakeup_note(key.scheduled_by, now);
+	log_change(&key, command_type, "retried");
 	cmdsched_admission_commit_durably();
 	PG_RETURN_BOOL(true);
 }

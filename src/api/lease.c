@@ -20,6 +20,7 @@
 
 #include "api/admission.h"
 #include "api/arguments.h"
+#include "command/change_log.h"
 #include "command/clock.h"
 #include "command/handler_store.h"
 #include "command/history_store.h"
@@ -139,6 +140,12 @@ cmdsched_complete(PG_FUNCTION_ARGS)
 	entry.has_result = !PG_ARGISNULL(2);
 	entry.result = entry.has_result ? PG_GETARG_DATUM(2) : (Datum) 0;
 	cmdsched_history_record(&entry, &command);
+	cmdsched_change_log(DEBUG1,
+						command.schedule_id,
+						text_to_cstring(command.command_type),
+						"succeeded",
+						command.attempts,
+						NULL);
 	if (cmdsched_occurrence_id_schedule(command.schedule_id) != NULL)
 	{
 		cmdsched_occurrence_identify(&occurrence, &command);
@@ -184,8 +191,9 @@ decide(FunctionCallInfo fcinfo, const Lease *lease,
 
 static void
 record_failure(const Lease *lease, const LeasedCommand *command,
-			   const Handler *handler, bool for_good)
+			   const Handler *handler, const Settlement *settlement)
 {
+	bool for_good = strcmp(settlement->status, "failed") == 0;
 	HistoryEntry entry = {
 		.policy = handler->history,
 		.outcome = for_good ? HISTORY_FAILED : HISTORY_ATTEMPT_FAILED,
@@ -194,6 +202,12 @@ record_failure(const Lease *lease, const LeasedCommand *command,
 	};
 
 	cmdsched_history_record_kept(&entry, &command->key);
+	cmdsched_change_log(for_good ? LOG : DEBUG1,
+						command->key.schedule_id,
+						text_to_cstring(command->command_type),
+						for_good ? "failed" : "attempt_failed",
+						command->attempts,
+						settlement->error);
 }
 
 Datum
@@ -216,10 +230,7 @@ cmdsched_fail(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	handler = decide(fcinfo, &lease, &command, &settlement);
 	cmdsched_lease_settle(&command, &settlement, lease.now);
-	record_failure(&lease,
-				   &command,
-				   handler,
-				   strcmp(settlement.status, "failed") == 0);
+	record_failure(&lease, &command, handler, &settlement);
 	if (strcmp(settlement.status, "failed") == 0 &&
 		cmdsched_occurrence_id_schedule(command.key.schedule_id) != NULL)
 		cmdsched_occurrence_end_external(&command.key, lease.now);

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "command/change_log.h"
 #include "command/clock.h"
 #include "command/history_store.h"
 #include "settings.h"
@@ -58,22 +59,6 @@ cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
 	record->running = true;
 }
 
-/* A change of state that somebody may have to act on; never a payload. */
-static void
-log_change(const AttemptRecord *record, const Settlement *settlement)
-{
-	ereport(LOG,
-			errmsg("command \"%s\" of type \"%s\" is %s, SQLSTATE %s",
-				   text_to_cstring(record->key.schedule_id),
-				   record->type_name,
-				   settlement->status,
-				   unpack_sql_state(settlement->error->sqlerrcode)),
-			cmdsched_log_error_messages
-				? errdetail_internal("%s", settlement->error->message)
-				: 0,
-			errhint("See last_error in cmdsched.scheduled_commands."));
-}
-
 /* Times are those of the clock that the command's session goes by. */
 static void
 begin_entry(HistoryEntry *entry, const AttemptRecord *record,
@@ -109,7 +94,7 @@ keep_in_history(const AttemptRecord *record, AttemptEnd end)
 	cmdsched_history_record_kept(&entry, &record->key);
 }
 
-/* As hooks are told. */
+/* As the log and hooks have it. */
 static const char *const end_names[] = {
 	[ATTEMPT_FAILED] = "attempt_failed",
 	[ATTEMPT_FAILED_FOR_GOOD] = "failed",
@@ -119,14 +104,27 @@ static const char *const end_names[] = {
 	[ATTEMPT_HELD] = "held",
 };
 
+static void
+log_end(const AttemptRecord *record, AttemptEnd end,
+		const Settlement *settlement)
+{
+	bool needs_somebody = end == ATTEMPT_FAILED_FOR_GOOD ||
+						  end == ATTEMPT_ABANDONED || end == ATTEMPT_HELD;
+
+	cmdsched_change_log(needs_somebody ? LOG : DEBUG1,
+						record->key.schedule_id,
+						record->type_name,
+						end_names[end],
+						end == ATTEMPT_HELD ? 0 : record->attempts + 1,
+						settlement->error);
+}
+
 /* Everybody who wants to know how an attempt ended that did not succeed. */
 static void
 tell(const AttemptRecord *record, AttemptEnd end, const Settlement *settlement)
 {
 	keep_in_history(record, end);
-	if (end == ATTEMPT_FAILED_FOR_GOOD || end == ATTEMPT_ABANDONED ||
-		end == ATTEMPT_HELD)
-		log_change(record, settlement);
+	log_end(record, end, settlement);
 	cmdsched_operation_attempt_ends(record, end_names[end]);
 }
 
@@ -153,11 +151,10 @@ cmdsched_attempt_succeeded(const AttemptRecord *record, const Command *command,
 	if (cmdsched_log_min_duration < 0 ||
 		duration_us < cmdsched_log_min_duration * (int64) 1000)
 		return;
-	ereport(LOG,
-			errmsg("command \"%s\" of type \"%s\" took %.3f ms",
-				   text_to_cstring(record->key.schedule_id),
-				   record->type_name,
-				   duration_us / 1000.0));
+	cmdsched_change_log_slow(record->key.schedule_id,
+							 record->type_name,
+							 record->attempts + 1,
+							 duration_us);
 }
 
 /* After a deadlock or serialization failure: again at once, almost. */

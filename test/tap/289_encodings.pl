@@ -73,7 +73,7 @@ fails_with($node, q{SELECT cmdsched.schedule('Effect', '"\u20ac"')}, '22P05', 'a
 fails_with($node, "SET client_encoding = 'UTF8'; SELECT cmdsched.schedule('Effect', schedule_id => U&'\\20ac')", '22P05', 'nor in a name', 'latin1');
 is(query($node, 'SELECT count(*) FROM cmdsched.scheduled_commands', 'latin1'), '5', 'nothing was scheduled');
 
-like(log_of($node, $offset), qr/command "format %s%n" of type "Complain" is failed/, 'the log says what failed');
+like(log_of($node, $offset), qr/command "format %s%n" of type "Complain": failed, attempt 1, SQLSTATE/, 'the log says what failed');
 unlike(log_of($node, $offset), qr/PANIC|TRAP|terminated by signal/, 'no process crashed');
 $node->stop;
 done_testing();

@@ -36,7 +36,7 @@ ran_once($node, 'not logged', 1, 'a command runs');
 reload_conf($node, 'cmdsched.log_min_duration' => '0');
 query($node, "SELECT pg_terminate_backend(pid, 5000) FROM cmdsched.workers WHERE kind = 'executor'");
 query($node, "SELECT cmdsched.schedule('Effect', schedule_id => 'logged')");
-wait_for_log_line($node, qr/LOG:  command "logged" of type "Effect" took \d+\.\d{3} ms/, $offset, 'log_min_duration logs how long a command took');
+wait_for_log_line($node, qr/LOG:  command "logged" of type "Effect": succeeded, attempt 1, took \d+\.\d{3} ms/, $offset, 'log_min_duration logs how long a command took');
 unlike(log_of($node, $offset), qr/command "not logged"/, 'but not by default');
 $node->stop;
 
