@@ -36,6 +36,7 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "command/command_store.h"
@@ -311,7 +312,10 @@ write_row(const HistoryEntry *entry, const Command *command,
 	Relation table = table_open(find_slot(&position), RowExclusiveLock);
 	List *indexes = RelationGetIndexList(table);
 
+	/* What is read from a command may be out of line. */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	fill_row(entry, command, error, &name, values, isnull);
+	PopActiveSnapshot();
 	values[Anum_history_slot - 1] = Int16GetDatum(position);
 	if (table_is_as_installed(table, indexes))
 		insert_row(table,
