@@ -288,6 +288,12 @@ find_occurrence(const Recurrence *recurrence, int64 k, TimestampTz *at)
 	TimestampTz shifted;
 	int64 elapsed;
 
+	/* An instant, not a local time that a day might have twice. */
+	if (k == 0)
+	{
+		*at = recurrence->anchor;
+		return OCCURRENCE_FOUND;
+	}
 	if (!add_calendar_units(to_local(recurrence->anchor, recurrence->timezone),
 							every->month * k,
 							every->day * k,

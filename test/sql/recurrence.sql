@@ -61,6 +61,9 @@ SELECT expression, after, runs(expression, zone, after::timestamptz, 'shift', 'f
 ) AS cases (expression, zone, after);
 SELECT dst_gap, runs('1 day', 'Europe/Berlin', '2026-03-28 01:30+00', dst_gap, 'first', 2) FROM (VALUES ('shift'), ('skip')) AS rules (dst_gap);
 SELECT dst_overlap, runs('1 day', 'Europe/Berlin', '2026-10-24 00:30+00', 'shift', dst_overlap, 2) FROM (VALUES ('first'), ('last')) AS rules (dst_overlap);
+-- Counted from within the hour that comes twice: the beginning is no run.
+SELECT dst_overlap, after, runs('1 day', 'Europe/Berlin', after::timestamptz, 'shift', dst_overlap, 2)
+  FROM (VALUES ('first'), ('last'), ('both')) AS rules (dst_overlap), (VALUES ('2026-10-25 00:30+00'), ('2026-10-25 01:30+00')) AS anchors (after);
 SELECT runs('100 years', 'UTC', '294100-01-01 00:00+00', 'shift', 'first', 4);
 SELECT runs('2000000000 months', 'UTC', '2026-01-01 00:00+00', 'shift', 'first', 4);
 SELECT runs('2000000000 days', 'UTC', '2026-01-01 00:00+00', 'shift', 'first', 4);
