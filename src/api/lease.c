@@ -94,9 +94,9 @@ cmdsched_claim_due_commands(PG_FUNCTION_ARGS)
 	{
 		cmdsched_lease_fail_used_up(request.now,
 									cmdsched_occurrence_end_external);
-		cmdsched_lease_claim(&request, put_claimed, fcinfo->resultinfo);
 		/* If this is rolled back, they are due as before. */
-		cmdsched_wakeup_note_claimable(request.now);
+		cmdsched_wakeup_note_claimable(
+			cmdsched_lease_claim(&request, put_claimed, fcinfo->resultinfo));
 	}
 	return (Datum) 0;
 }

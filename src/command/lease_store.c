@@ -88,14 +88,15 @@ cmdsched_lease_fail_used_up(TimestampTz now, OccurrenceCallback callback)
 
 /*
  * Take what is due, and pass it on in that order, after
- * cmdsched_lease_fail_used_up().  Never waits.
+ * cmdsched_lease_fail_used_up().  Never waits.  Returns where one has to look
+ * for them again if this is rolled back.
  */
-void
+TimestampTz
 cmdsched_lease_claim(const LeaseRequest *request, LeaseCallback callback,
 					 void *arg)
 {
 	static FixedStatement statement =
-		{"WITH due AS (SELECT c.ctid AS tid, c.execute_at "
+		{"WITH due AS (SELECT c.ctid AS tid, c.execute_at, c.claimable_at "
 		 "FROM cmdsched.handlers AS h "
 		 "JOIN cmdsched.scheduled_commands AS c "
 		 "ON c.command_type = h.command_type "
@@ -111,9 +112,11 @@ cmdsched_lease_claim(const LeaseRequest *request, LeaseCallback callback,
 		 "claimable_at = $5, claim_token = gen_random_uuid(), "
 		 "last_error = CASE WHEN c.claim_token IS NULL THEN c.last_error "
 		 "ELSE $6 END FROM due WHERE c.ctid = due.tid "
-		 "RETURNING c.*, due.execute_at AS was_due_at) "
+		 "RETURNING c.*, due.execute_at AS was_due_at, "
+		 "due.claimable_at AS was_claimable_at) "
 		 "SELECT schedule_id, command_type, command_module, command_data, "
-		 "metadata, attempts::integer, claim_token FROM claimed "
+		 "metadata, attempts::integer, claim_token, was_claimable_at "
+		 "FROM claimed "
 		 "ORDER BY was_due_at, schedule_id",
 		 6,
 		 {OIDOID,
@@ -124,6 +127,7 @@ cmdsched_lease_claim(const LeaseRequest *request, LeaseCallback callback,
 		  JSONBOID}};
 	char nulls[] = "      ";
 	Datum values[6];
+	TimestampTz earliest = DUE_NEVER;
 	OwnerScope scope;
 	uint64 nrows;
 
@@ -140,12 +144,17 @@ cmdsched_lease_claim(const LeaseRequest *request, LeaseCallback callback,
 	{
 		Datum columns[LEASE_COLUMNS];
 		bool isnull[LEASE_COLUMNS];
+		bool never_null;
+		Datum was_claimable_at =
+			cmdsched_statement_result(row, LEASE_COLUMNS + 1, &never_null);
 
+		earliest = Min(earliest, DatumGetTimestampTz(was_claimable_at));
 		for (int i = 0; i < LEASE_COLUMNS; i++)
 			columns[i] = cmdsched_statement_result(row, i + 1, &isnull[i]);
 		callback(columns, isnull, arg);
 	}
 	cmdsched_statement_finish(&scope);
+	return earliest;
 }
 
 /* ------------------------------------------------------------------------

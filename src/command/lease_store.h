@@ -50,8 +50,8 @@ typedef void (*DueTypeCallback)(text *command_type, void *arg);
 
 extern void cmdsched_lease_fail_used_up(TimestampTz now,
 										OccurrenceCallback callback);
-extern void cmdsched_lease_claim(const LeaseRequest *request,
-								 LeaseCallback callback, void *arg);
+extern TimestampTz cmdsched_lease_claim(const LeaseRequest *request,
+										LeaseCallback callback, void *arg);
 extern bool cmdsched_lease_find(const Lease *lease, LeasedCommand *command);
 extern bool cmdsched_lease_complete(const Lease *lease, Command *command);
 extern void cmdsched_lease_settle(const LeasedCommand *command,
