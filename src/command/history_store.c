@@ -312,10 +312,7 @@ write_row(const HistoryEntry *entry, const Command *command,
 	Relation table = table_open(find_slot(&position), RowExclusiveLock);
 	List *indexes = RelationGetIndexList(table);
 
-	/* What is read from a command may be out of line. */
-	PushActiveSnapshot(GetTransactionSnapshot());
 	fill_row(entry, command, error, &name, values, isnull);
-	PopActiveSnapshot();
 	values[Anum_history_slot - 1] = Int16GetDatum(position);
 	if (table_is_as_installed(table, indexes))
 		insert_row(table,
@@ -358,6 +355,8 @@ cmdsched_history_record_kept(const HistoryEntry *entry, const CommandKey *key)
 
 	if (!is_wanted(entry))
 		return;
+	/* What is out of line can be read under a snapshot only. */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	if (cmdsched_statement_run(&statement, values, NULL, &scope) == 0)
 		elog(ERROR, "command to be recorded is gone");
 	spi_context = MemoryContextSwitchTo(context);
@@ -369,6 +368,7 @@ cmdsched_history_record_kept(const HistoryEntry *entry, const CommandKey *key)
 	MemoryContextSwitchTo(spi_context);
 	cmdsched_statement_finish(&scope);
 	write_row(entry, &command, error);
+	PopActiveSnapshot();
 }
 
 /* Of all the commands of a role that were held in this transaction, just now. */

@@ -44,17 +44,6 @@ wait_for_workers($node, 'the workers are there');
 query($node, "SELECT cmdsched.register_handler('Kept', 'shop.effect(cmdsched.scheduled_commands)', history => 'all')");
 goes_on('first', 'a command is written down');
 
-# A worker that records a failure has no statement around it: from 18 on what is
-# out of line cannot be read then without a snapshot.
-query($node, <<'SQL');
-CREATE FUNCTION shop.large_fails(jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
-SELECT cmdsched.register_handler('LargeFails', 'shop.large_fails(jsonb)', max_attempts => 1);
-SELECT cmdsched.schedule('LargeFails', schedule_id => 'large',
-	metadata => jsonb_build_object('correlation_id', 'c', 'x', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i)));
-SQL
-wait_for($node, "SELECT outcome, correlation_id FROM cmdsched.command_history WHERE schedule_id = 'large'", 'failed|c', 'a failure with large metadata is written down');
-query($node, "SELECT cmdsched.cancel('large')");
-
 # ----------------------------------------------------------------------------
 # By age
 # ----------------------------------------------------------------------------
@@ -115,6 +104,16 @@ my $before = query($node, $position);
 query($node, "SELECT count(cmdsched.schedule('Kept', schedule_id => 'many-' || i)) FROM generate_series(1, 1000) AS i");
 wait_for($node, "SELECT count(*) FROM cmdsched.command_history WHERE schedule_id LIKE 'many-%'", '1000', 'a thousand commands run');
 wait_for($node, "SELECT ($position) <> $before", 't', 'more than a slot may have: the next one is written');
+# A worker that records a failure has no statement around it: from 18 on what is
+# out of line cannot be read then without a snapshot.
+query($node, <<'SQL');
+CREATE FUNCTION shop.large_fails(jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+SELECT cmdsched.register_handler('LargeFails', 'shop.large_fails(jsonb)', max_attempts => 1);
+SELECT cmdsched.schedule('LargeFails', schedule_id => 'large',
+	metadata => jsonb_build_object('correlation_id', 'c', 'x', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i)));
+SQL
+wait_for($node, "SELECT outcome, correlation_id FROM cmdsched.command_history WHERE schedule_id = 'large'", 'failed|c', 'a failure with large metadata is written down');
+query($node, "SELECT cmdsched.cancel('large')");
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset), qr/scheduler ERROR/, 'the scheduler had no errors');
 
 # ----------------------------------------------------------------------------
