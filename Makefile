@@ -1,7 +1,7 @@
 # cmdsched: build, install, test.  CONTRIBUTING.md says what is used daily.
 # Variables: PG_CONFIG (which PostgreSQL), T (which test, see test/README.md),
 # ROUNDS, SEED, COMMANDS and FAULTS (of make torture), SEED, CALLS and SECONDS
-# (of make fuzz).
+# (of make fuzz), SEED and CASES (of make differential).
 
 EXTENSION = cmdsched cmdsched_pgtap
 MODULE_big = cmdsched
@@ -44,7 +44,7 @@ endif
 
 # These need no PostgreSQL to begin with, and PGXS has a "check" of its own:
 # it is read for all other targets only.
-OURS = test demo bench bench-peers torture fuzz valgrind coverage lint ready format check check-format check-layers check-symbols check-hardening check-version check-script
+OURS = test demo bench bench-peers torture fuzz differential valgrind coverage lint ready format check check-format check-layers check-symbols check-hardening check-version check-script
 
 ifneq ($(filter $(OURS),$(MAKECMDGOALS)),)
 
@@ -70,6 +70,10 @@ torture: ready
 # See test/fuzz/README.md.
 fuzz: ready
 	@PG_CONFIG='$(PG_CONFIG)' test/fuzz/run '$(SEED)' '$(CALLS)' '$(SECONDS)'
+
+# See test/differential/README.md.
+differential: ready
+	@PG_CONFIG='$(PG_CONFIG)' test/differential/run '$(or $(SEED),1)' '$(or $(CASES),200000)'
 
 valgrind: ready
 	@PG_CONFIG='$(PG_CONFIG)' test/valgrind $(T)

@@ -119,6 +119,13 @@ missing_packages()
 		/usr/bin/python3 -c "import importlib.util as u; exit(not u.find_spec('$package'))" || echo "python3-$package"
 	done
 
+	# For test/differential, which knows the versions of Debian 12 only.
+	if [ "$pg_major" = 15 ]; then
+		for package in croniter dateutil; do
+			/usr/bin/python3 -c "import importlib.util as u; exit(not u.find_spec('$package'))" || echo "python3-$package"
+		done
+	fi
+
 	for package; do
 		dpkg -s "$package" 2>/dev/null | grep -q '^Status: .* installed$' || echo "$package"
 	done
