@@ -183,10 +183,13 @@ next_of_cron(const Recurrence *recurrence, TimestampTz after,
 
 	/* Dates that do not exist, or none that we could write down. */
 	if (!cmdsched_cron_next(&recurrence->cron,
-							earliest - MAX_CHANGE_US,
+							Max(earliest - MAX_CHANGE_US, MIN_TIMESTAMP),
 							&local))
 		return false;
-	find_period(recurrence->timezone, earliest - MAX_CHANGE_US, &period);
+	/* It may be decades until then. */
+	find_period(recurrence->timezone,
+				Max(earliest, local - MAX_CHANGE_US) - MAX_CHANGE_US,
+				&period);
 	do
 	{
 		if (find_in_period(recurrence, &period, earliest, next))
