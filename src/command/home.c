@@ -22,6 +22,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 
 #include "command/command_store.h"
 #include "command/extension.h"
@@ -75,8 +76,11 @@ cmdsched_home_settle(void)
 {
 	if (cmdsched_home_is_here())
 		return HOME_IS_HERE;
+	/* First the lock for writing: a reader of the indexes would meet REINDEX. */
+	LockRelationOid(cmdsched_extension_get()->commands, RowExclusiveLock);
+	/* They may be those of somebody who has moved in just now. */
 	if (!cmdsched_command_none_exist())
-		return HOME_IS_ELSEWHERE;
+		return cmdsched_home_is_here() ? HOME_IS_HERE : HOME_IS_ELSEWHERE;
 	move_in();
 	return HOME_IS_NEW;
 }
