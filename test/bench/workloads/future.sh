@@ -12,12 +12,14 @@ fill_future()
 	sql -v payloads="$drained" <test/bench/setup.sql >/dev/null
 	sql <test/bench/floors.sql
 	sql <test/bench/measure.sql
-	sql <<-SQL
+	sql >/dev/null <<-SQL
 		INSERT INTO cmdsched.scheduled_commands (schedule_id, command_type, command_data, execute_at,
 		       created_at, scheduled_by, scheduled_by_name, due_at)
 		SELECT 'future' || lpad(f.n::text, 20, '0'), 'do_nothing', p.data, at, now(), 10, 'postgres', at
 		  FROM (SELECT n, now() + interval '1 day' + n * interval '1 s' FROM generate_series(1, $future) AS n) AS f(n, at)
 		  JOIN bench.payloads AS p ON p.n = 1 + f.n % $drained;
+		-- They were not scheduled, so this looks like a copy.
+		SELECT cmdsched.adopt();
 		VACUUM ANALYZE cmdsched.scheduled_commands;
 		CHECKPOINT;
 	SQL
