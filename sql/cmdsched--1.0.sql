@@ -845,6 +845,87 @@ REVOKE ALL ON TABLE cmdsched.workers FROM PUBLIC;
 GRANT SELECT ON TABLE cmdsched.workers TO PUBLIC;
 
 -- ---------------------------------------------------------------------------
+-- Statistics
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.list_handler_statistics(
+    OUT command_type text,
+    OUT command_module text,
+    OUT runs bigint,
+    OUT succeeded bigint,
+    OUT failures bigint,
+    OUT failures_by_class jsonb,
+    OUT failed_for_good bigint,
+    OUT retries bigint,
+    OUT conflicts bigint,
+    OUT snoozed bigint,
+    OUT held bigint,
+    OUT lateness_mean_ms double precision,
+    OUT lateness_p50_ms double precision,
+    OUT lateness_p95_ms double precision,
+    OUT lateness_p99_ms double precision,
+    OUT lateness_max_ms double precision,
+    OUT lateness_total_ms double precision,
+    OUT run_time_mean_ms double precision,
+    OUT run_time_p50_ms double precision,
+    OUT run_time_p95_ms double precision,
+    OUT run_time_p99_ms double precision,
+    OUT run_time_max_ms double precision,
+    OUT run_time_total_ms double precision,
+    OUT shared_blocks_hit bigint,
+    OUT shared_blocks_read bigint,
+    OUT wal_bytes bigint,
+    OUT since timestamptz
+) RETURNS SETOF record
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_list_handler_statistics';
+COMMENT ON FUNCTION cmdsched.list_handler_statistics() IS 'What the view cmdsched.stat_handlers shows.';
+
+CREATE VIEW cmdsched.stat_handlers AS
+    SELECT s.command_type, s.command_module, s.runs, s.succeeded, s.failures, s.failures_by_class, s.failed_for_good,
+           s.retries, s.conflicts, s.snoozed, s.held,
+           s.lateness_mean_ms, s.lateness_p50_ms, s.lateness_p95_ms, s.lateness_p99_ms, s.lateness_max_ms, s.lateness_total_ms,
+           s.run_time_mean_ms, s.run_time_p50_ms, s.run_time_p95_ms, s.run_time_p99_ms, s.run_time_max_ms, s.run_time_total_ms,
+           s.shared_blocks_hit, s.shared_blocks_read, s.wal_bytes, s.since
+      FROM cmdsched.list_handler_statistics() AS s;
+COMMENT ON VIEW cmdsched.stat_handlers IS 'What became of the commands of each type in this database, and how long it took, since the server started or cmdsched.reset_statistics(). Of committed transactions.';
+COMMENT ON COLUMN cmdsched.stat_handlers.command_type IS 'NULL: all types, of any database, for which there was no room';
+COMMENT ON COLUMN cmdsched.stat_handlers.command_module IS 'Name space of the command type';
+COMMENT ON COLUMN cmdsched.stat_handlers.runs IS 'Calls of the handler: succeeded, failures, conflicts and snoozed together';
+COMMENT ON COLUMN cmdsched.stat_handlers.succeeded IS 'Calls that succeeded';
+COMMENT ON COLUMN cmdsched.stat_handlers.failures IS 'Calls that failed and are counted as attempts, abandon() included';
+COMMENT ON COLUMN cmdsched.stat_handlers.failures_by_class IS 'The same by the first two characters of the SQLSTATE; other: of more classes than are told apart';
+COMMENT ON COLUMN cmdsched.stat_handlers.failed_for_good IS 'Of the failures, those after which the command is failed';
+COMMENT ON COLUMN cmdsched.stat_handlers.retries IS 'Calls for commands that had failed before';
+COMMENT ON COLUMN cmdsched.stat_handlers.conflicts IS 'Calls that ended in a serialization failure or deadlock and were made again at once';
+COMMENT ON COLUMN cmdsched.stat_handlers.snoozed IS 'Calls that ended in snooze()';
+COMMENT ON COLUMN cmdsched.stat_handlers.held IS 'Commands that were held since they could not run';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_mean_ms IS 'From when a command was due to when its handler was called';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_p50_ms IS 'Half of the calls were not later';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_p95_ms IS '95 percent of the calls were not later';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_p99_ms IS '99 percent of the calls were not later';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_max_ms IS 'No call was later';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_total_ms IS 'Of all calls together';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_mean_ms IS 'How long the handler ran';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_p50_ms IS 'Half of the calls took no longer';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_p95_ms IS '95 percent of the calls took no longer';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_p99_ms IS '99 percent of the calls took no longer';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_max_ms IS 'No call took longer';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_total_ms IS 'Of all calls together';
+COMMENT ON COLUMN cmdsched.stat_handlers.shared_blocks_hit IS 'Shared blocks that the calls found in the buffers';
+COMMENT ON COLUMN cmdsched.stat_handlers.shared_blocks_read IS 'Shared blocks that the calls read';
+COMMENT ON COLUMN cmdsched.stat_handlers.wal_bytes IS 'WAL that the calls wrote, without claim and commit';
+COMMENT ON COLUMN cmdsched.stat_handlers.since IS 'When counting began';
+REVOKE ALL ON TABLE cmdsched.stat_handlers FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.stat_handlers TO PUBLIC;
+
+CREATE FUNCTION cmdsched.reset_statistics() RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_reset_statistics';
+COMMENT ON FUNCTION cmdsched.reset_statistics() IS 'Begins the statistics of this database anew.';
+REVOKE ALL ON FUNCTION cmdsched.reset_statistics() FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
 -- Inside a handler
 -- ---------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ typedef struct CommandGroup
 
 static void
 set_aside(Dispatch *dispatch, const Command *command,
-		  const CommandError *error, const Handler *handler)
+		  const CommandError *error, Handler *handler)
 {
 	AttemptRecord record;
 
@@ -205,8 +205,7 @@ ends_batch(CommandGroup *group, const Handler *handler)
  * what this batch has done is committed.
  */
 static void
-leave_to_trial(CommandGroup *group, const Command *command,
-			   const Handler *handler)
+leave_to_trial(CommandGroup *group, const Command *command, Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
 
@@ -232,7 +231,7 @@ is_suspect(const Dispatch *dispatch, const Command *command)
  */
 static bool
 leave_to_executor(CommandGroup *group, const Command *command,
-				  const Handler *handler)
+				  Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
 
@@ -294,9 +293,9 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	cmdsched_attempt_remember(&dispatch->last, command, handler);
 	if (cmdsched_operation_is_watched())
 		tell_begin(group, command);
-	dispatch->last.started = group->clock;
 	if (dispatch->before_attempt != NULL)
 		dispatch->before_attempt();
+	cmdsched_attempt_begin(&dispatch->last, group->clock);
 	group_context = MemoryContextSwitchTo(group->command_context);
 	result = cmdsched_invoke_handler(handler, command, scan, dispatch->host);
 	result.isnull |= !handler->returns_jsonb;
@@ -387,7 +386,7 @@ claim(Dispatch *dispatch, CommandScan *scan, const Command *command)
 /* It was missed, and is not to be run any more. */
 static void
 drop_occurrence(CommandGroup *group, CommandScan *scan, const Command *command,
-				const Handler *handler)
+				Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
 	MemoryContext group_context;
@@ -420,7 +419,7 @@ drop_occurrence(CommandGroup *group, CommandScan *scan, const Command *command,
  */
 static void
 release_next_occurrence(CommandGroup *group, CommandScan *scan,
-						const Command *command, const Handler *handler)
+						const Command *command, Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
 	MemoryContext group_context;
@@ -447,7 +446,7 @@ release_next_occurrence(CommandGroup *group, CommandScan *scan,
 /* Is this occurrence of a recurring schedule to be run, and in this batch? */
 static bool
 occurrence_may_run(CommandGroup *group, CommandScan *scan,
-				   const Command *command, const Handler *handler)
+				   const Command *command, Handler *handler)
 {
 	MemoryContext group_context =
 		MemoryContextSwitchTo(group->command_context);

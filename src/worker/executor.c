@@ -553,7 +553,7 @@ call_procedure(MemoryContext context)
 											  &command,
 											  INVOKE_IN_EXECUTOR);
 		me.dispatch.last.running = true;
-		me.dispatch.last.started = GetCurrentTimestamp();
+		cmdsched_attempt_begin(&me.dispatch.last, GetCurrentTimestamp());
 		cmdsched_executor_show_command(me.slot, &command);
 		cmdsched_journal_show(me.slot, &command, me.alone);
 		cmdsched_invoke_procedure(&handler, &command, row);

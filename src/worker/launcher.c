@@ -180,7 +180,10 @@ forget_dropped_databases(List *databases)
 		if (!list_member_oid(databases, cmdsched_database_oid(slot)) &&
 			cmdsched_scheduler_pid(slot, NULL) == 0 &&
 			cmdsched_database_state(slot) != SCHEDULER_STARTING)
+		{
+			cmdsched_handler_slots_forget(cmdsched_database_oid(slot));
 			cmdsched_database_forget(slot);
+		}
 	}
 }
 
