@@ -826,21 +826,26 @@ CREATE FUNCTION cmdsched.list_workers(
     OUT state text,
     OUT since timestamptz,
     OUT commands_run bigint,
-    OUT schedule_id text
+    OUT schedule_id text,
+    OUT command_type text,
+    OUT command_since timestamptz
 ) RETURNS SETOF record
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_list_workers';
 COMMENT ON FUNCTION cmdsched.list_workers() IS 'What the view cmdsched.workers shows.';
 
 CREATE VIEW cmdsched.workers AS
-    SELECT w.pid, w.kind, w.role, w.state, w.since, w.commands_run, w.schedule_id
+    SELECT w.pid, w.kind, w.role, w.state, w.since, w.commands_run, w.schedule_id, w.command_type, w.command_since
       FROM cmdsched.list_workers() AS w;
-COMMENT ON VIEW cmdsched.workers IS 'The launcher of this server and the scheduler and executors of this database. schedule_id is the command being run, where the reader may see it.';
+COMMENT ON VIEW cmdsched.workers IS 'The launcher of this server and the scheduler and executors of this database. schedule_id, command_type and command_since are of the command being run, where the reader may see it.';
 COMMENT ON COLUMN cmdsched.workers.kind IS 'launcher, scheduler or executor';
 COMMENT ON COLUMN cmdsched.workers.role IS 'The role that an executor is connected as';
 COMMENT ON COLUMN cmdsched.workers.state IS 'starting, idle, running or stopping';
 COMMENT ON COLUMN cmdsched.workers.since IS 'Since when it is in this state';
 COMMENT ON COLUMN cmdsched.workers.commands_run IS 'Attempts an executor has made since it started';
+COMMENT ON COLUMN cmdsched.workers.schedule_id IS 'The command being run; NULL: none, or none that the reader may see';
+COMMENT ON COLUMN cmdsched.workers.command_type IS 'Its type';
+COMMENT ON COLUMN cmdsched.workers.command_since IS 'When its attempt began';
 REVOKE ALL ON TABLE cmdsched.workers FROM PUBLIC;
 GRANT SELECT ON TABLE cmdsched.workers TO PUBLIC;
 

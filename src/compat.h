@@ -48,6 +48,13 @@ object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
 #define INTERVAL_NOT_FINITE(interval) false
 #endif
 
+/* 17 lets extensions name what they wait for. */
+#if PG_VERSION_NUM >= 170000
+#define cmdsched_wait_event_new(name) WaitEventExtensionNew(name)
+#else
+#define cmdsched_wait_event_new(name) PG_WAIT_EXTENSION
+#endif
+
 /* 18 writes this in front of a declaration. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

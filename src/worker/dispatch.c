@@ -366,8 +366,10 @@ step_over(CommandGroup *group, const Command *command)
  * that is not ours to take.
  */
 static ClaimResult
-claim(Dispatch *dispatch, CommandScan *scan, const Command *command)
+claim(CommandGroup *group, CommandScan *scan, const Command *command)
 {
+	Dispatch *dispatch = group->dispatch;
+
 	if (dispatch->executor_slot == NO_SLOT)
 		/* Workers step over what a session has: they look again after it. */
 		cmdsched_wakeup_note(dispatch->role, command->due_at);
@@ -375,7 +377,9 @@ claim(Dispatch *dispatch, CommandScan *scan, const Command *command)
 		return CLAIM_LOCKED;
 	else
 	{
-		cmdsched_executor_show_command(dispatch->executor_slot, command);
+		cmdsched_executor_show_command(dispatch->executor_slot,
+									   command,
+									   group->clock);
 		cmdsched_journal_show(dispatch->executor_slot,
 							  command,
 							  dispatch->alone);
@@ -391,7 +395,7 @@ drop_occurrence(CommandGroup *group, CommandScan *scan, const Command *command,
 	Dispatch *dispatch = group->dispatch;
 	MemoryContext group_context;
 
-	switch (claim(dispatch, scan, command))
+	switch (claim(group, scan, command))
 	{
 		case CLAIM_OK:
 			/* An error is as one of its handler. */
@@ -505,7 +509,7 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 		return !group->complete;
 	if (handler->is_procedure && dispatch->host == INVOKE_IN_EXECUTOR)
 		return !leave_to_executor(group, command, handler);
-	switch (claim(dispatch, scan, command))
+	switch (claim(group, scan, command))
 	{
 		case CLAIM_OK:
 			run_attempt(group, scan, command, handler);

@@ -239,7 +239,7 @@ leave(int code, Datum arg)
 void
 cmdsched_launcher_main(Datum arg)
 {
-	cmdsched_worker_setup(SIG_IGN, die);
+	cmdsched_worker_setup("CmdschedLauncherMain", SIG_IGN, die);
 	if (!cmdsched_shared_state_attach())
 		proc_exit(1);
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);

@@ -852,7 +852,7 @@ cmdsched_scheduler_main(Datum arg)
 	HASHCTL control = {.keysize = sizeof(Oid),
 					   .entrysize = sizeof(RoleMemory)};
 
-	cmdsched_worker_setup(SIG_IGN, die);
+	cmdsched_worker_setup("CmdschedSchedulerMain", SIG_IGN, die);
 	if (!cmdsched_shared_state_attach())
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);

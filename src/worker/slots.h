@@ -79,8 +79,11 @@ typedef struct ExecutorSlot
 	pg_atomic_uint64 commands_run;
 	slock_t id_lock; /* for what is being run */
 	TimestampTz due_at;
+	TimestampTz command_since;
 	uint8 id_len;
+	uint8 type_len;
 	char id[CMDSCHED_MAX_NAME];
+	char type[CMDSCHED_MAX_NAME];
 } ExecutorSlot;
 
 typedef struct SharedState

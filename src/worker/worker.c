@@ -32,6 +32,8 @@
 /* No wait is longer, so that a clock that is set cannot freeze us. */
 #define MAX_WAIT_US (60 * USECS_PER_SEC)
 
+static uint32 main_wait_event = PG_WAIT_EXTENSION;
+
 /* ------------------------------------------------------------------------
  * Registering
  * ------------------------------------------------------------------------
@@ -103,10 +105,15 @@ cmdsched_worker_has_ended(BackgroundWorkerHandle *handle)
  * ------------------------------------------------------------------------
  */
 
-/* First thing in a worker's main function. */
+/*
+ * First thing in a worker's main function.  wait_event is what it waits for
+ * where there is nothing to do.
+ */
 void
-cmdsched_worker_setup(pqsigfunc sigint_handler, pqsigfunc sigterm_handler)
+cmdsched_worker_setup(const char *wait_event, pqsigfunc sigint_handler,
+					  pqsigfunc sigterm_handler)
 {
+	main_wait_event = cmdsched_wait_event_new(wait_event);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGINT, sigint_handler);
 	pqsignal(SIGTERM, sigterm_handler);
@@ -153,7 +160,7 @@ cmdsched_worker_wait(TimestampTz until)
 		if (WaitLatch(MyLatch,
 					  WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					  wait_us / 1000,
-					  PG_WAIT_EXTENSION) &
+					  main_wait_event) &
 			WL_LATCH_SET)
 			wait_us = 0;
 		else
@@ -180,8 +187,12 @@ bool
 cmdsched_worker_wait_until(WorkerCondition condition, void *arg,
 						   int timeout_ms)
 {
+	static uint32 wait_event = 0;
 	TimestampTz deadline =
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+
+	if (wait_event == 0)
+		wait_event = cmdsched_wait_event_new("CmdschedWorkerState");
 
 	while (!condition(arg))
 	{
@@ -191,7 +202,7 @@ cmdsched_worker_wait_until(WorkerCondition condition, void *arg,
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 10,
-						 PG_WAIT_EXTENSION);
+						 wait_event);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -31,7 +31,8 @@ extern BackgroundWorkerHandle *cmdsched_worker_start(WorkerKind kind,
 													 Oid database, Datum arg);
 extern bool cmdsched_worker_has_ended(BackgroundWorkerHandle *handle);
 
-extern void cmdsched_worker_setup(pqsigfunc sigint_handler,
+extern void cmdsched_worker_setup(const char *wait_event,
+								  pqsigfunc sigint_handler,
 								  pqsigfunc sigterm_handler);
 extern bool cmdsched_worker_handle_interrupts(void);
 extern void cmdsched_worker_wait(TimestampTz until);

@@ -158,7 +158,7 @@ SELECT col_default_is('cmdsched', 'scheduled_commands', c, d, 'the default of ' 
 SELECT is(count(*), 0::bigint, 'all names sort by their bytes')
   FROM pg_attribute AS a JOIN relations AS r ON r.oid = a.attrelid
  WHERE r.relkind = 'r' AND a.atttypid = 'text'::regtype AND a.attcollation <> '"C"'::regcollation;
-SELECT columns_are('cmdsched', 'workers', ARRAY['pid', 'kind', 'role', 'state', 'since', 'commands_run', 'schedule_id']::name[]);
+SELECT columns_are('cmdsched', 'workers', ARRAY['pid', 'kind', 'role', 'state', 'since', 'commands_run', 'schedule_id', 'command_type', 'command_since']::name[]);
 SELECT throws_ok($$INSERT INTO cmdsched.scheduled_commands (schedule_id, command_type, command_data, execute_at, created_at, scheduled_by, scheduled_by_name, due_at, status)
                    VALUES ('x', 'x', '{}', now(), now(), 10, 'x', now(), 'running')$$, '23514', NULL, 'there is no other status');
 
