@@ -924,6 +924,57 @@ COMMENT ON COLUMN cmdsched.stat_handlers.since IS 'When counting began';
 REVOKE ALL ON TABLE cmdsched.stat_handlers FROM PUBLIC;
 GRANT SELECT ON TABLE cmdsched.stat_handlers TO PUBLIC;
 
+-- Counts as its owner, since not every row is the reader's to see: which roles
+-- are shown is decided here.
+CREATE VIEW cmdsched.stat_roles WITH (security_barrier = true) AS
+    WITH RECURSIVE roles AS (
+        (SELECT c.scheduled_by FROM cmdsched.scheduled_commands AS c ORDER BY c.scheduled_by LIMIT 1)
+        UNION ALL
+        SELECT (SELECT c.scheduled_by FROM cmdsched.scheduled_commands AS c WHERE c.scheduled_by > r.scheduled_by ORDER BY c.scheduled_by LIMIT 1)
+          FROM roles AS r
+         WHERE r.scheduled_by IS NOT NULL
+    )
+    SELECT coalesce(n.rolname, (SELECT c.scheduled_by_name FROM cmdsched.scheduled_commands AS c WHERE c.scheduled_by = r.scheduled_by LIMIT 1)) AS role,
+           i.pending + p.pending AS pending, i.due, i.oldest_due_at,
+           coalesce(extract(epoch FROM t.now - i.oldest_due_at) * 1000, 0)::double precision AS lag_ms,
+           p.claimable, p.oldest_claimable_at,
+           (SELECT pg_catalog.count(*) FROM cmdsched.list_workers() AS w WHERE w.kind = 'executor' AND w.role = n.rolname AND w.state = 'running') AS running,
+           p.held, p.failed
+      FROM roles AS r
+     CROSS JOIN (SELECT cmdsched.now() AS now) AS t
+      LEFT JOIN pg_catalog.pg_roles AS n ON n.oid = r.scheduled_by
+     CROSS JOIN LATERAL (
+           SELECT pg_catalog.count(*) AS pending,
+                  pg_catalog.count(*) FILTER (WHERE c.due_at <= t.now) AS due,
+                  pg_catalog.min(c.due_at) FILTER (WHERE c.due_at <= t.now) AS oldest_due_at
+             FROM cmdsched.scheduled_commands AS c
+            WHERE c.scheduled_by = r.scheduled_by AND c.due_at < 'infinity'
+           ) AS i
+     CROSS JOIN LATERAL (
+           SELECT pg_catalog.count(*) FILTER (WHERE c.status = 'pending') AS pending,
+                  pg_catalog.count(*) FILTER (WHERE c.claimable_at <= t.now) AS claimable,
+                  pg_catalog.min(c.claimable_at) FILTER (WHERE c.claimable_at <= t.now) AS oldest_claimable_at,
+                  pg_catalog.count(*) FILTER (WHERE c.status = 'held') AS held,
+                  pg_catalog.count(*) FILTER (WHERE c.status = 'failed') AS failed
+             FROM cmdsched.scheduled_commands AS c
+            WHERE c.scheduled_by = r.scheduled_by AND c.due_at = 'infinity'
+           ) AS p
+     WHERE r.scheduled_by IS NOT NULL
+       AND (pg_catalog.pg_has_role(r.scheduled_by, 'USAGE') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
+COMMENT ON VIEW cmdsched.stat_roles IS 'What waits in this database, by the role that scheduled it: of the reader, of roles whose privileges the reader has, for members of pg_read_all_stats of all. Counts rows of cmdsched.scheduled_commands.';
+COMMENT ON COLUMN cmdsched.stat_roles.role IS 'The role, or the name it had if it is gone';
+COMMENT ON COLUMN cmdsched.stat_roles.pending IS 'Pending commands, in the future, due and running ones';
+COMMENT ON COLUMN cmdsched.stat_roles.due IS 'Those that a worker is to run now, or is running';
+COMMENT ON COLUMN cmdsched.stat_roles.oldest_due_at IS 'When the oldest of these was due; NULL: there is none';
+COMMENT ON COLUMN cmdsched.stat_roles.lag_ms IS 'How long ago that was; 0: there is none';
+COMMENT ON COLUMN cmdsched.stat_roles.claimable IS 'Commands that an application may claim now';
+COMMENT ON COLUMN cmdsched.stat_roles.oldest_claimable_at IS 'Since when the oldest of these waits; NULL: there is none';
+COMMENT ON COLUMN cmdsched.stat_roles.running IS 'Executors that are running commands of the role';
+COMMENT ON COLUMN cmdsched.stat_roles.held IS 'Commands that are held: see last_error';
+COMMENT ON COLUMN cmdsched.stat_roles.failed IS 'Commands that have failed for good';
+REVOKE ALL ON TABLE cmdsched.stat_roles FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.stat_roles TO PUBLIC;
+
 CREATE FUNCTION cmdsched.reset_statistics() RETURNS void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_reset_statistics';

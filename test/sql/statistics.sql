@@ -11,6 +11,7 @@ CREATE TABLE statistics.checked (n integer UNIQUE DEFERRABLE INITIALLY DEFERRED)
 GRANT ALL ON ALL TABLES IN SCHEMA statistics TO PUBLIC;
 CREATE FUNCTION statistics.do(jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE $1 #>> '{}'; END $$;
 SELECT cmdsched.register_handler('StatDo', 'statistics.do(jsonb)', max_attempts => 2, backoff => '0', command_module => m) FROM unnest('{a, b}'::text[]) AS m;
+SELECT cmdsched.register_handler('StatAbroad', NULL, external => true);
 SELECT cmdsched.register_handler('StatOnce', 'statistics.do(jsonb)', max_attempts => 1);
 CREATE VIEW pg_temp.counts AS
     SELECT command_type, command_module AS module, runs, succeeded, failures, failures_by_class AS by_class, failed_for_good AS for_good, retries, conflicts, snoozed, held
@@ -90,6 +91,56 @@ SELECT pg_temp.wait_for($$count(*) = 1 FROM cmdsched.scheduled_commands WHERE st
 SELECT cmdsched.stop();
 SELECT * FROM pg_temp.counts;
 
+-- What waits, by role.
+SET ROLE regress_statistics;
+SELECT count(cmdsched.schedule('StatDo', '"SELECT"', now() + n * interval '1 hour', command_module => 'a')) FROM generate_series(0, 9) AS n;
+SELECT cmdsched.schedule('StatDo', '"SELECT 1 / 0"', command_module => 'b', schedule_id => 'fails');
+SELECT cmdsched.schedule('StatAbroad', '{}', schedule_id => 'abroad');
+RESET ROLE;
+SET ROLE regress_statistics_admin;
+SELECT cmdsched.schedule('StatDo', '"SELECT"', '2040-01-01', command_module => 'a', schedule_id => 'admin');
+RESET ROLE;
+CREATE VIEW statistics.roles AS
+    SELECT role, pending, due, now() - oldest_due_at < interval '1 minute' AS late, lag_ms >= 0 AND lag_ms < 60000 AS lag, claimable, oldest_claimable_at <= cmdsched.now() AS since, running, held, failed
+      FROM cmdsched.stat_roles WHERE role LIKE 'regress_stat%';
+GRANT SELECT ON statistics.roles TO PUBLIC;
+SELECT * FROM statistics.roles ORDER BY role;
+-- A role sees itself, and whose privileges it has; a monitor sees all.
+CREATE ROLE regress_statistics_monitor LOGIN;
+SET ROLE regress_statistics;
+SELECT role, pending FROM cmdsched.stat_roles;
+SET ROLE regress_statistics_monitor;
+SELECT role, pending FROM cmdsched.stat_roles;
+RESET ROLE;
+GRANT regress_statistics_admin TO regress_statistics_monitor;
+SET ROLE regress_statistics_monitor;
+SELECT role, pending FROM cmdsched.stat_roles;
+RESET ROLE;
+GRANT pg_read_all_stats TO regress_statistics_monitor;
+SET ROLE regress_statistics_monitor;
+SELECT role, pending FROM cmdsched.stat_roles WHERE role LIKE 'regress_stat%' ORDER BY role;
+SELECT count(*) FROM cmdsched.scheduled_commands WHERE scheduled_by_name = 'regress_statistics';
+-- A function of the reader's own is told no more.
+RESET ROLE;
+REVOKE pg_read_all_stats FROM regress_statistics_monitor;
+CREATE FUNCTION statistics.leak(role name) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE NOTICE 'there is %', role; RETURN true; END $$;
+SET ROLE regress_statistics_monitor;
+SELECT role FROM cmdsched.stat_roles WHERE statistics.leak(role);
+RESET ROLE;
+-- What is held, failed, running.
+SELECT cmdsched.unregister_handler('StatDo', 'a');
+SELECT cmdsched.start();
+SELECT pg_temp.wait_for($$held = 1 AND failed = 2 FROM cmdsched.stat_roles WHERE role = 'regress_statistics'$$);
+SELECT pg_advisory_lock(4343);
+SET ROLE regress_statistics;
+SELECT cmdsched.schedule('StatDo', '"SELECT pg_advisory_xact_lock(4343)"', command_module => 'b', schedule_id => 'waits');
+RESET ROLE;
+SELECT pg_temp.wait_for($$running = 1 FROM cmdsched.stat_roles WHERE role = 'regress_statistics'$$);
+SELECT * FROM statistics.roles ORDER BY role;
+SELECT pg_advisory_unlock(4343);
+SELECT pg_temp.wait_until_gone('waits');
+SELECT cmdsched.stop();
+
 -- All may see the counters; an administrator begins them anew.
 SET ROLE regress_statistics;
 SELECT count(*) FROM cmdsched.stat_handlers WHERE command_type LIKE 'Stat%';
@@ -102,9 +153,9 @@ SELECT count(*) FROM cmdsched.stat_handlers WHERE command_type LIKE 'Stat%';
 RESET ROLE;
 
 SELECT count(cmdsched.cancel(schedule_id)) FROM cmdsched.scheduled_commands;
-SELECT count(cmdsched.unregister_handler('StatDo', m)) FROM unnest('{a, b}'::text[]) AS m;
+SELECT cmdsched.unregister_handler('StatDo', 'b'), cmdsched.unregister_handler('StatAbroad');
 SET client_min_messages = warning;
 DROP SCHEMA statistics CASCADE;
 REVOKE USAGE ON SCHEMA cmdsched FROM PUBLIC;
 DROP OWNED BY regress_statistics_admin;
-DROP ROLE regress_statistics, regress_statistics_admin;
+DROP ROLE regress_statistics, regress_statistics_admin, regress_statistics_monitor;
