@@ -14,6 +14,7 @@
 #define CMDSCHED_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
 #include "postmaster/bgworker.h"
@@ -34,6 +35,39 @@ object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
 	return pg_database_aclcheck(objectid, roleid, mode);
 }
 #endif
+
+/* 16 says which indexes need an entry, not only whether they do. */
+static inline TM_Result
+cmdsched_table_tuple_update(Relation table, ItemPointer tid,
+							TupleTableSlot *slot, CommandId cid,
+							Snapshot snapshot, bool wait, bool *needs_entries)
+{
+	TM_FailureData failure;
+	LockTupleMode lock_mode;
+	TM_Result result;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes indexes = TU_None;
+#else
+	bool indexes = false;
+#endif
+
+	result = table_tuple_update(table,
+								tid,
+								slot,
+								cid,
+								snapshot,
+								InvalidSnapshot,
+								wait,
+								&failure,
+								&lock_mode,
+								&indexes);
+#if PG_VERSION_NUM >= 160000
+	*needs_entries = indexes == TU_All;
+#else
+	*needs_entries = indexes;
+#endif
+	return result;
+}
 
 /* 17 lets a worker connect as a role that may not log in. */
 #if PG_VERSION_NUM >= 170000

@@ -288,7 +288,8 @@ cmdsched_attempt_hold(const AttemptRecord *record, const CommandError *error,
 		return false;
 	/* If this is rolled back, it is due as before, and no sooner than that. */
 	cmdsched_wakeup_note(record->key.scheduled_by, record->execute_at);
-	cmdsched_wakeup_note_claimable(settlement.claimable_at);
+	cmdsched_wakeup_note_claimable(record->key.scheduled_by,
+								   settlement.claimable_at);
 	if (error != NULL)
 		tell(record, ATTEMPT_HELD, &settlement);
 	return true;

@@ -112,6 +112,7 @@ cmdsched_database_forget(int slot)
 			cmdsched_shared->roles[i].database = InvalidOid;
 		}
 	}
+	cmdsched_leases_forget_locked(cmdsched_shared->databases[slot].database);
 	cmdsched_shared->databases[slot].database = InvalidOid;
 	LWLockRelease(&cmdsched_shared->slots_lock);
 }

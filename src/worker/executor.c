@@ -87,7 +87,7 @@ typedef struct Executor
 	bool connected;
 	bool in_batch; /* then take is to be put back at exit */
 	bool committing;
-	RoleTake take;
+	MarkTake take;
 	TimestampTz skipped_due;   /* stepped over, DUE_NEVER = nothing */
 	TimestampTz skipped_until; /* go back for it at that time */
 	bool skipped_suspect;	   /* because it seemed unable to run */
@@ -447,7 +447,7 @@ run_batch_transaction(void)
 	if (me.skipped_due != DUE_NEVER &&
 		GetCurrentTimestamp() >= me.skipped_until)
 		go_back();
-	/* The order matters: see role_slots.c. */
+	/* The order matters: see mark.c. */
 	cmdsched_role_take(me.role_slot, &me.take);
 	me.in_batch = true;
 	PG_TRY();

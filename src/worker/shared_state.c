@@ -40,6 +40,7 @@ initialize(SharedState *state)
 	state->preloaded = process_shared_preload_libraries_in_progress;
 	cmdsched_databases_initialize(state);
 	cmdsched_roles_initialize(state);
+	cmdsched_leases_initialize(state);
 	cmdsched_executors_initialize(state);
 	cmdsched_journal_judge();
 }

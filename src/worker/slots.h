@@ -19,10 +19,12 @@
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 
+#include "worker/mark.h"
 #include "worker/shared_state.h"
 
 #define MAX_DATABASES 128
 #define MAX_ROLES 512
+#define MAX_LEASE_ROLES 64
 
 /* Stored where nobody need be woken: nothing is due before it. */
 #define WAKE_NEVER DT_NOBEGIN
@@ -51,7 +53,7 @@ typedef struct RoleSlot
 	Oid database;
 	Oid role; /* InvalidOid = free */
 	int database_slot;
-	pg_atomic_uint64 pending_min;
+	Mark mark;
 	pg_atomic_uint64 next_due;	  /* the next one that the last scan saw */
 	pg_atomic_uint64 wake_before; /* news of this time wakes the waker */
 	pg_atomic_uint32 waker;
@@ -59,10 +61,15 @@ typedef struct RoleSlot
 	pg_atomic_uint32 deaths;	  /* executors that ended in a handler */
 	pg_atomic_uint32 failed_starts;
 	pg_atomic_uint32 nexecutors;
-	slock_t mark_lock;
-	uint32 mark_version;
-	CommandPosition mark;
 } RoleSlot;
+
+/* A role with commands for applications. */
+typedef struct LeaseSlot
+{
+	Oid database;
+	Oid role; /* InvalidOid = free */
+	Mark mark;
+} LeaseSlot;
 
 typedef struct ExecutorSlot
 {
@@ -96,30 +103,20 @@ typedef struct SharedState
 	TimestampTz launcher_since;
 	DatabaseSlot databases[MAX_DATABASES];
 	RoleSlot roles[MAX_ROLES];
+	LeaseSlot leases[MAX_LEASE_ROLES];
 	ExecutorSlot executors[CMDSCHED_MAX_EXECUTORS];
 } SharedState;
 
 extern SharedState *cmdsched_shared;
 
-/* Lower a moment that others lower, too. */
-static inline void
-cmdsched_lower(pg_atomic_uint64 *value, TimestampTz due_at)
-{
-	uint64 old = pg_atomic_read_u64(value);
-
-	while (due_at < (TimestampTz) old)
-	{
-		if (pg_atomic_compare_exchange_u64(value, &old, (uint64) due_at))
-			break;
-	}
-}
-
 /* Before anybody else sees it */
 extern void cmdsched_databases_initialize(SharedState *state);
 extern void cmdsched_roles_initialize(SharedState *state);
+extern void cmdsched_leases_initialize(SharedState *state);
 extern void cmdsched_executors_initialize(SharedState *state);
 
 /* For those who hold slots_lock */
 extern int cmdsched_database_find_locked(Oid database);
+extern void cmdsched_leases_forget_locked(Oid database);
 
 #endif
