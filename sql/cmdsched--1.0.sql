@@ -982,6 +982,147 @@ COMMENT ON FUNCTION cmdsched.reset_statistics() IS 'Begins the statistics of thi
 REVOKE ALL ON FUNCTION cmdsched.reset_statistics() FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
+-- What comes, and why
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.upcoming(
+    within interval DEFAULT '1 hour',
+    buckets integer DEFAULT 12,
+    OUT due_from timestamptz,
+    OUT due_until timestamptz,
+    OUT commands bigint,
+    OUT for_applications bigint,
+    OUT bar text
+) RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    at CONSTANT timestamptz := cmdsched.now();
+    width interval;
+BEGIN
+    IF upcoming.buckets IS NULL OR upcoming.buckets NOT BETWEEN 1 AND 1000 THEN
+        RAISE 'buckets must be from 1 to 1000' USING ERRCODE = 'invalid_parameter_value', HINT = 'Each is a row of the table.';
+    ELSIF upcoming.within IS NULL OR upcoming.within <= interval '0' OR upcoming.within > interval '1000 years' THEN
+        RAISE 'within must be longer than nothing and no longer than 1000 years' USING ERRCODE = 'invalid_parameter_value', HINT = 'Use ''1 hour'', for one.';
+    END IF;
+    width := pg_catalog.make_interval(secs => extract(epoch FROM at + upcoming.within - at)::double precision / upcoming.buckets);
+    RETURN QUERY
+    WITH times AS (
+        SELECT n.n, CASE WHEN n.n > 0 THEN at + width * (n.n - 1) END AS due_from, at + width * n.n AS due_until
+          FROM pg_catalog.generate_series(0, upcoming.buckets) AS n (n)
+    ), waiting AS (
+        SELECT w.due_at, w.external
+          FROM pg_catalog.pg_roles AS r
+         CROSS JOIN LATERAL (
+               SELECT c.due_at, false AS external
+                 FROM cmdsched.scheduled_commands AS c
+                WHERE c.scheduled_by = r.oid AND c.due_at < at + width * upcoming.buckets
+                UNION ALL
+               SELECT c.claimable_at, true
+                 FROM cmdsched.scheduled_commands AS c
+                WHERE c.scheduled_by = r.oid AND c.due_at = 'infinity' AND c.claimable_at < at + width * upcoming.buckets
+                  AND (c.claim_token IS NULL OR c.claimable_at <= at)
+               ) AS w
+         WHERE pg_catalog.pg_has_role(r.oid, 'USAGE')
+    ), counted AS (
+        SELECT CASE WHEN w.due_at <= at THEN 0
+                    ELSE least(1 + floor(extract(epoch FROM w.due_at - at) / extract(epoch FROM width))::integer, upcoming.buckets)
+               END AS n,
+               count(*) AS commands, count(*) FILTER (WHERE w.external) AS for_applications
+          FROM waiting AS w
+         GROUP BY 1
+    )
+    SELECT t.due_from, t.due_until, coalesce(c.commands, 0), coalesce(c.for_applications, 0),
+           coalesce(repeat('#', ceil(40.0 * c.commands / max(c.commands) OVER ())::integer), '')
+      FROM times AS t
+      LEFT JOIN counted AS c ON c.n = t.n
+     ORDER BY t.n;
+END
+$$;
+COMMENT ON FUNCTION cmdsched.upcoming(interval, integer) IS 'How many of the pending commands that the caller can see fall due when: first those that are due already, then those of the time to come, in so many parts. What is held, paused or in the hands of an application is not counted; of a recurring schedule, its next occurrence.';
+
+CREATE FUNCTION cmdsched.explain_command(schedule_id text) RETURNS TABLE (fact text, explanation text)
+LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT f.fact, f.explanation
+      FROM cmdsched.get(explain_command.schedule_id) AS c
+     CROSS JOIN (SELECT cmdsched.now() AS now) AS t
+      LEFT JOIN cmdsched.handlers AS h ON h.command_type = c.command_type AND h.command_module = c.command_module
+      LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = c.scheduled_by
+      LEFT JOIN pg_catalog.pg_roles AS o ON o.oid = h.owner
+      LEFT JOIN (SELECT w.role, w.schedule_id, w.pid, w.since FROM cmdsched.workers AS w WHERE w.kind = 'executor') AS w
+        ON w.schedule_id = c.schedule_id AND w.role = r.rolname
+     CROSS JOIN LATERAL (
+           SELECT c.claim_token IS NOT NULL AND c.execute_at > t.now AS is_claimed,
+                  CASE WHEN c.due_at < 'infinity' THEN c.due_at ELSE c.claimable_at END AS due_at,
+                  EXISTS (SELECT FROM cmdsched.workers AS s WHERE s.kind = 'scheduler') AS has_scheduler,
+                  EXISTS (SELECT FROM cmdsched.home AS m JOIN pg_catalog.pg_database AS d ON d.oid = m.database
+                           WHERE d.datname = pg_catalog.current_database()) AS is_home
+           ) AS s
+     CROSS JOIN LATERAL (VALUES
+           (1, 'command', pg_catalog.format('Of type "%s"%s, scheduled by role "%s" at %s.', c.command_type,
+               CASE WHEN c.command_module <> '' THEN pg_catalog.format(' of module "%s"', c.command_module) END, c.scheduled_by_name, c.created_at)),
+           (2, 'recurring', CASE WHEN c.recurring IS NOT NULL
+               THEN pg_catalog.format('It is the occurrence of the recurring schedule "%s" for %s.', c.recurring, c.occurrence_at) END),
+           (3, 'state', CASE
+               WHEN w.pid IS NOT NULL THEN pg_catalog.format('It is being run since %s, by the worker with pid %s.', w.since, w.pid)
+               WHEN c.status = 'held' THEN 'It is held: it waits until somebody acts, and then calls retry().'
+               WHEN c.status = 'failed' THEN pg_catalog.format('It has failed for good, after %s %s. It is kept until somebody calls retry() or cancel().',
+                                                               c.attempts, CASE c.attempts WHEN 1 THEN 'attempt' ELSE 'attempts' END)
+               WHEN s.is_claimed THEN pg_catalog.format('An application has claimed it, until %s. This is attempt %s.', c.execute_at, c.attempts)
+               WHEN s.due_at IS NULL THEN 'It is pending, but set aside: no worker looks at it.'
+               WHEN s.due_at BETWEEN t.now - interval '1 second' AND t.now THEN 'It is pending, and due now.'
+               WHEN s.due_at < t.now THEN pg_catalog.format('It is pending, and due for %s.', pg_catalog.date_trunc('second', t.now - s.due_at))
+               ELSE pg_catalog.format('It is pending, and falls due in %s.', pg_catalog.date_trunc('second', s.due_at - t.now)) END),
+           (4, 'time', CASE
+               WHEN c.status <> 'pending' THEN pg_catalog.format('It was to run at %s. There is no next time.', c.execute_at)
+               WHEN s.is_claimed THEN pg_catalog.format('At %s the lease ends: if the application has not completed it by then, it is due again.', c.execute_at)
+               WHEN c.conflicts > 0 THEN pg_catalog.format('Due at %s: the last attempt met a deadlock or serialization failure, which does not count, and is made again at once (%s so far).', s.due_at, c.conflicts)
+               WHEN c.attempts > 0 AND c.last_error IS NOT NULL THEN pg_catalog.format('Due at %s: attempt %s failed at %s, and this is when the next is made, by the handler''s backoff unless somebody has named another time.',
+                                                          coalesce(s.due_at, c.execute_at), c.attempts, c.last_error ->> 'at')
+               WHEN s.due_at > c.execute_at THEN pg_catalog.format('It was to run at %s, which was past when it was scheduled: so it was due at once, at %s.', c.execute_at, s.due_at)
+               ELSE pg_catalog.format('It is to run at %s, as %s.', c.execute_at,
+                                      CASE WHEN c.recurring IS NULL THEN 'whoever scheduled or moved it said' ELSE 'its schedule has it' END) END),
+           (5, 'last error', CASE WHEN c.last_error IS NOT NULL
+               THEN pg_catalog.format('SQLSTATE %s: %s%s', c.last_error ->> 'sqlstate', c.last_error ->> 'message', ' (' || (c.last_error ->> 'detail') || ')') END),
+           (6, 'handler', CASE
+               WHEN h.command_type IS NULL THEN 'None is registered for this type: it is held when it falls due.'
+               WHEN h.external THEN 'External: an application carries it out.'
+               ELSE pg_catalog.format('The function %s, registered by role "%s".', h.handler, o.rolname) END),
+           (7, 'attempts', CASE WHEN h.command_type IS NOT NULL THEN
+               pg_catalog.format('%s of %s so far. After a failed one it waits %s, doubled each time up to %s, give or take 10 %%.',
+                                 c.attempts, h.max_attempts, h.backoff, h.max_backoff) END),
+           (8, 'waits for', CASE
+               WHEN w.pid IS NOT NULL OR c.status <> 'pending' OR NOT s.is_home THEN NULL
+               WHEN s.is_claimed THEN 'The application: complete(), fail(), or the end of the lease.'
+               WHEN h.paused THEN 'Its handler is paused: register it again, not paused.'
+               WHEN s.due_at > t.now THEN 'Its time.'
+               WHEN h.external THEN 'An application that calls claim_due_commands() for its type.'
+               WHEN s.has_scheduler THEN 'A worker: it runs as soon as one is free.' END),
+           (9, 'waits for', CASE
+               WHEN c.status = 'pending' AND NOT s.is_home THEN 'adopt(): this database is a copy, in which nothing runs.' END),
+           (10, 'waits for', CASE
+               WHEN c.status <> 'pending' OR w.pid IS NOT NULL OR h.external THEN NULL
+               WHEN NOT s.has_scheduler THEN 'A worker: no scheduler is running in this database. Use start(), or let the role call process_due_commands().'
+               WHEN pg_catalog.current_setting('cmdsched.enabled', true) = 'off' THEN 'The setting cmdsched.enabled, which is off.' END),
+           (11, 'runs as', CASE
+               WHEN r.rolname IS NULL THEN pg_catalog.format('Role "%s", which does not exist any more.', c.scheduled_by_name)
+               WHEN h.external THEN pg_catalog.format('Whoever claims it: role "%s", and roles that have its privileges.', r.rolname)
+               WHEN h.handler IS NOT NULL AND pg_catalog.to_regprocedure(h.handler) IS NOT NULL
+                    AND NOT pg_catalog.has_function_privilege(r.oid, pg_catalog.to_regprocedure(h.handler)::oid, 'EXECUTE')
+                   THEN pg_catalog.format('Role "%s", which may not execute the handler.', r.rolname)
+               ELSE pg_catalog.format('Role "%s": in a worker that is connected as it, or in a session of it that calls process_due_commands().', r.rolname) END),
+           (12, 'may be changed by', CASE WHEN r.rolname IS NOT NULL
+               THEN pg_catalog.format('Role "%s", roles that have its privileges, and superusers: cancel(), reschedule(), retry().', r.rolname) END)
+           ) AS f (n, fact, explanation)
+     WHERE c.schedule_id IS NOT NULL AND f.explanation IS NOT NULL
+     ORDER BY f.n;
+END;
+COMMENT ON FUNCTION cmdsched.explain_command(text) IS 'Why this command has the state and the time that it has, what it waits for and who may run it, in sentences. No rows where the caller can see no such command.';
+
+-- ---------------------------------------------------------------------------
 -- Inside a handler
 -- ---------------------------------------------------------------------------
 

@@ -86,6 +86,8 @@ INSERT INTO object_matrix VALUES
     ('cmdsched.run_once()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.trigger()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.list_workers()', 'X', 'X', 'X', 'X', 'X'),
+    ('cmdsched.upcoming(interval,integer)', 'X', 'X', 'X', 'X', 'X'),
+    ('cmdsched.explain_command(text)', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.current_command()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.snooze(interval)', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.abandon(text)', 'X', 'X', 'X', 'X', 'X'),
