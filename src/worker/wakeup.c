@@ -52,9 +52,9 @@ static LeaseNote lease_notes[MAX_NOTES];
 static int nlease_notes = 0;
 static TimestampTz claimable_if_done = DUE_NEVER; /* for the scheduler */
 static TimestampTz claimable_if_undone = DUE_NEVER;
-static bool undone = false; /* what a subtransaction did, at least */
 static bool sweep_noted = false;
 static bool ended = false; /* the transaction of the notes */
+static bool aborted = false;
 static int database_slot = NO_SLOT;
 static Oid database = InvalidOid; /* MyDatabaseId is gone at exit */
 
@@ -69,8 +69,9 @@ ask_for_sweep(void)
 		cmdsched_launcher_wake();
 }
 
+/* undone: some of what this transaction did is rolled back. */
 static void
-pass_on_lease_notes(void)
+pass_on_lease_notes(bool undone)
 {
 	TimestampTz claimable_at = claimable_if_done;
 
@@ -103,7 +104,7 @@ pass_on_notes(void)
 		else
 			sweep_noted = true;
 	}
-	pass_on_lease_notes();
+	pass_on_lease_notes(aborted);
 	if (sweep_noted)
 		ask_for_sweep();
 }
@@ -126,7 +127,7 @@ at_transaction_end(XactEvent event, void *arg)
 			ended = true;
 			break;
 		case XACT_EVENT_ABORT:
-			ended = undone = true;
+			ended = aborted = true;
 			break;
 		case XACT_EVENT_PREPARE:
 			/* The rows come with COMMIT PREPARED, of which nobody hears. */
@@ -138,12 +139,13 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
+/* Claims that a savepoint gives back can be had again at once. */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 					  SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB && nlease_notes > 0)
-		undone = true;
+		pass_on_lease_notes(true);
 }
 
 /* The last step in which a transaction lets others have their say. */
@@ -158,7 +160,7 @@ after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
 	nnotes = 0;
 	nlease_notes = 0;
 	claimable_if_done = claimable_if_undone = DUE_NEVER;
-	undone = false;
+	aborted = false;
 	sweep_noted = false;
 }
 

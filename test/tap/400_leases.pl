@@ -112,6 +112,15 @@ SELECT cmdsched.schedule('Print', schedule_id => 'beside');
 COMMIT;
 SQL
 like(claim('Mail,Print', '1 hour'), qr/^savepoint 1 .*\nbeside 1 /, 'what a savepoint gave back');
+is(query($node, <<'SQL'), "2\n2", 'in the same transaction, too');
+SELECT cmdsched.schedule('Mail', schedule_id => id) FROM unnest('{s1,s2}'::text[]) AS id \g /dev/null
+BEGIN;
+SAVEPOINT s;
+SELECT count(*) FROM cmdsched.claim_due_commands(10);
+ROLLBACK TO s;
+SELECT count(*) FROM cmdsched.claim_due_commands(10);
+COMMIT;
+SQL
 query($node, "SELECT cmdsched.reschedule('savepoint', now() - interval '1 day')");
 like(claim('Mail', '1 hour'), qr/^savepoint 2 /, 'what was moved to the past');
 query($node, "BEGIN; SELECT cmdsched.schedule('Mail', schedule_id => 'prepared'); PREPARE TRANSACTION 'p'");
