@@ -720,20 +720,43 @@ COMMENT ON FUNCTION cmdsched.add_working_time(text, timestamptz, interval) IS 'T
 -- Dispatch by hand
 -- ---------------------------------------------------------------------------
 
+-- The table may be large, and the planner's figures of another time: so through
+-- the indexes, from role to role.
 CREATE FUNCTION cmdsched.get_due_commands(max_commands integer DEFAULT NULL) RETURNS SETOF cmdsched.scheduled_commands
 LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
 BEGIN ATOMIC
     SELECT d.*
       FROM pg_catalog.pg_roles AS r
+     CROSS JOIN LATERAL (
+           SELECT FROM cmdsched.scheduled_commands AS c
+            WHERE c.scheduled_by = r.oid
+            ORDER BY c.due_at
+            LIMIT 1
+           ) AS has_commands
      CROSS JOIN LATERAL (
            (SELECT c.* FROM cmdsched.scheduled_commands AS c
              WHERE c.scheduled_by = r.oid AND c.due_at <= (SELECT cmdsched.now()) AND c.status = 'pending'
              ORDER BY c.due_at, c.schedule_id
              LIMIT get_due_commands.max_commands)
            UNION ALL
-           (SELECT c.* FROM cmdsched.scheduled_commands AS c
-             WHERE c.scheduled_by = r.oid AND c.due_at = 'infinity' AND c.status = 'pending'
+           (SELECT e.*
+              FROM cmdsched.handlers AS h
+             CROSS JOIN LATERAL (
+                   SELECT c.* FROM cmdsched.scheduled_commands AS c
+                    WHERE c.command_type = h.command_type AND c.command_module = h.command_module AND c.scheduled_by = r.oid
+                      AND c.due_at = 'infinity' AND c.claimable_at <= (SELECT cmdsched.now())
+                    ORDER BY c.claimable_at, c.schedule_id
+                    LIMIT get_due_commands.max_commands) AS e
+             WHERE h.external)
+           UNION ALL
+           (SELECT c.*
+              FROM cmdsched.handlers AS h
+              JOIN cmdsched.scheduled_commands AS c
+                ON c.command_type = h.command_type AND c.command_module = h.command_module AND c.scheduled_by = r.oid
+             WHERE h.paused AND c.due_at = 'infinity' AND c.claimable_at IS NULL AND c.status = 'pending'
                AND c.execute_at <= (SELECT cmdsched.now()))
            ) AS d
      WHERE pg_catalog.pg_has_role(r.oid, 'USAGE')
@@ -996,6 +1019,8 @@ CREATE FUNCTION cmdsched.upcoming(
 ) RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
     at CONSTANT timestamptz := cmdsched.now();
@@ -1014,6 +1039,12 @@ BEGIN
     ), waiting AS (
         SELECT w.due_at, w.external
           FROM pg_catalog.pg_roles AS r
+         CROSS JOIN LATERAL (
+               SELECT FROM cmdsched.scheduled_commands AS c
+                WHERE c.scheduled_by = r.oid
+                ORDER BY c.due_at
+                LIMIT 1
+               ) AS has_commands
          CROSS JOIN LATERAL (
                SELECT c.due_at, false AS external
                  FROM cmdsched.scheduled_commands AS c

@@ -197,6 +197,23 @@ like(claim('Mail', '1 hour'), qr/^waits 1 /, 'what was not claimed can be');
 query($node, "SELECT cmdsched.cancel('waits')");
 
 # ----------------------------------------------------------------------------
+# Dump and restore
+# ----------------------------------------------------------------------------
+
+query($node, "SELECT cmdsched.schedule('Mail', schedule_id => 'claimed')");
+($token) = claim('Mail', '1 hour') =~ /^claimed 1 (\S+)$/;
+query($node, "SELECT cmdsched.schedule('Mail', schedule_id => 'waiting')");
+query($node, 'CREATE DATABASE restored');
+IPC::Run::run([ 'pg_dump', '-d', $node->connstr('postgres') ], '|', [ 'psql', '-X', '-q', '-d', $node->connstr('restored') ], '>', '/dev/null', '2>', '/dev/null');
+is(query($node, 'SELECT count(*) FROM cmdsched.claim_due_commands(10)', 'restored'), '0', 'in a copy nothing can be claimed');
+query($node, 'SELECT cmdsched.adopt()', 'restored');
+is(query($node, 'SELECT schedule_id FROM cmdsched.claim_due_commands(10)', 'restored'), 'waiting', 'once it is adopted, what was not claimed');
+is(query($node, "SELECT cmdsched.complete('claimed', '$token')", 'restored'), 't', 'and the claim of the other goes on');
+is(query($node, "SELECT cmdsched.complete('claimed', '$token')"), 't', 'as in the original');
+query($node, "SELECT cmdsched.cancel('waiting')");
+query($node, 'DROP DATABASE restored');
+
+# ----------------------------------------------------------------------------
 # Standby and promotion
 # ----------------------------------------------------------------------------
 
