@@ -20,6 +20,7 @@
 #include "postmaster/bgworker.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -68,6 +69,11 @@ cmdsched_table_tuple_update(Relation table, ItemPointer tid,
 #endif
 	return result;
 }
+
+/* 16 has another name for this. */
+#if PG_VERSION_NUM < 160000
+#define pgstat_get_local_beentry_by_index(i) pgstat_fetch_stat_local_beentry(i)
+#endif
 
 /* 17 lets a worker connect as a role that may not log in. */
 #if PG_VERSION_NUM >= 170000

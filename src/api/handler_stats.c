@@ -162,7 +162,13 @@ cmdsched_list_handler_statistics(PG_FUNCTION_ARGS)
 Datum
 cmdsched_reset_statistics(PG_FUNCTION_ARGS)
 {
-	if (cmdsched_shared_state_attach())
-		cmdsched_handler_slots_reset(MyDatabaseId);
+	int slot;
+
+	if (!cmdsched_shared_state_attach())
+		PG_RETURN_VOID();
+	cmdsched_handler_slots_reset(MyDatabaseId);
+	slot = cmdsched_database_find(MyDatabaseId);
+	if (slot != NO_SLOT)
+		cmdsched_database_forget_clock_steps(slot);
 	PG_RETURN_VOID();
 }

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -60,6 +61,14 @@ describe_state(const WorkerInfo *info)
 	}
 }
 
+/* As in pg_stat_activity, where whole statements are to be seen. */
+static bool
+may_see_commands_of(Oid role)
+{
+	return has_privs_of_role(GetUserId(), role) ||
+		   has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
 static void
 put_executor(ReturnSetInfo *rsinfo, const WorkerInfo *info)
 {
@@ -78,9 +87,7 @@ put_executor(ReturnSetInfo *rsinfo, const WorkerInfo *info)
 	values[3] = CStringGetTextDatum(describe_state(info));
 	values[4] = TimestampTzGetDatum(info->since);
 	values[5] = Int64GetDatum((int64) info->commands_run);
-	/* Whoever may see the command may see which it is. */
-	nulls[6] =
-		info->id_len == 0 || !has_privs_of_role(GetUserId(), info->role);
+	nulls[6] = info->id_len == 0 || !may_see_commands_of(info->role);
 	nulls[7] = nulls[8] = nulls[6];
 	if (!nulls[6])
 	{

@@ -41,6 +41,9 @@ typedef struct DatabaseSlot
 	TimestampTz since;
 	int scheduler_pid;
 	Latch *scheduler_latch;
+	int clock_steps;
+	int64 clock_step_us; /* the last of them */
+	TimestampTz clock_step_at;
 	pg_atomic_uint32 sweep_requested;
 	pg_atomic_uint32 places_of_any;	 /* executors that should give way */
 	pg_atomic_uint32 places_of_idle; /* if they have nothing to do */

@@ -17,6 +17,7 @@
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -180,6 +181,31 @@ cmdsched_worker_clock_was_set_back(TimestampTz now)
 
 	last = now;
 	return set_back;
+}
+
+/*
+ * By how much was it set since this was last asked?  0: by less than a second,
+ * which is what keeping it in step may do.
+ */
+int64
+cmdsched_worker_clock_step_us(TimestampTz now)
+{
+	static TimestampTz last = 0;
+	static instr_time last_steady;
+	instr_time steady;
+	instr_time passed;
+	int64 step_us = 0;
+
+	INSTR_TIME_SET_CURRENT(steady);
+	if (last != 0)
+	{
+		passed = steady;
+		INSTR_TIME_SUBTRACT(passed, last_steady);
+		step_us = now - last - (int64) INSTR_TIME_GET_MICROSEC(passed);
+	}
+	last = now;
+	last_steady = steady;
+	return step_us >= USECS_PER_SEC || step_us <= -USECS_PER_SEC ? step_us : 0;
 }
 
 /* In any session: wait for a condition that others bring about. */

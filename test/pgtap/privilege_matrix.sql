@@ -38,6 +38,8 @@ INSERT INTO object_matrix VALUES
     ('cmdsched.history_position', 'r', 'r', 'r', 'r', 'rawdDxt'),
     ('cmdsched.workers', 'r', 'r', 'r', 'r', 'rawdDxt'),
     ('cmdsched.stat_handlers', 'r', 'r', 'r', 'r', 'rawdDxt'),
+    ('cmdsched.doctor()', 'X', 'X', 'X', 'X', 'X'),
+    ('cmdsched.worker_health()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.stat_roles', 'r', 'r', 'r', 'r', 'rawdDxt'),
     ('cmdsched.list_handler_statistics()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.reset_statistics()', '-', '-', '-', 'X', 'X'),

@@ -43,7 +43,7 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.schedule_on_change()',
                     'cmdsched.get_due_commands(integer)', 'cmdsched.delete_executed(text)', 'cmdsched.process_due_commands(integer)',
                     'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.trigger()', 'cmdsched.run_once()', 'cmdsched.list_workers()',
-                    'cmdsched.list_handler_statistics()', 'cmdsched.reset_statistics()',
+                    'cmdsched.list_handler_statistics()', 'cmdsched.reset_statistics()', 'cmdsched.doctor()', 'cmdsched.worker_health()',
                     'cmdsched.adopt()', 'cmdsched.now()', 'cmdsched.set_clock(timestamp with time zone)',
                     'cmdsched.advance_clock(interval)', 'cmdsched.reset_clock()',
                     'cmdsched.schedule_cron(text,text,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)',
@@ -226,7 +226,7 @@ SELECT throws_ok(s, '42501', NULL, s)
                     'SELECT cmdsched.adopt()',
                     'SELECT cmdsched.stop()']) AS s;
 SELECT lives_ok(s, s)
-  FROM unnest(ARRAY['SELECT * FROM cmdsched.scheduled_commands', 'SELECT * FROM cmdsched.handlers', 'SELECT * FROM cmdsched.command_history', 'SELECT * FROM cmdsched.workers',
+  FROM unnest(ARRAY['SELECT * FROM cmdsched.scheduled_commands', 'SELECT * FROM cmdsched.handlers', 'SELECT * FROM cmdsched.command_history', 'SELECT * FROM cmdsched.workers', 'SELECT * FROM cmdsched.doctor()', 'SELECT * FROM cmdsched.stat_handlers', 'SELECT * FROM cmdsched.stat_roles',
                     'SELECT * FROM cmdsched.get_due_commands()', 'SELECT cmdsched.get(''x'')', 'SELECT cmdsched.cancel(''x'')',
                     'SELECT cmdsched.reschedule(''x'', now())', 'SELECT cmdsched.retry(''x'')', 'SELECT cmdsched.delete_executed(''x'')',
                     'SELECT cmdsched.process_due_commands()', 'SELECT cmdsched.run_once()', 'SELECT cmdsched.trigger()',
