@@ -720,20 +720,43 @@ COMMENT ON FUNCTION cmdsched.add_working_time(text, timestamptz, interval) IS 'T
 -- Dispatch by hand
 -- ---------------------------------------------------------------------------
 
+-- The table may be large, and the planner's figures of another time: so through
+-- the indexes, from role to role.
 CREATE FUNCTION cmdsched.get_due_commands(max_commands integer DEFAULT NULL) RETURNS SETOF cmdsched.scheduled_commands
 LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
 BEGIN ATOMIC
     SELECT d.*
       FROM pg_catalog.pg_roles AS r
+     CROSS JOIN LATERAL (
+           SELECT FROM cmdsched.scheduled_commands AS c
+            WHERE c.scheduled_by = r.oid
+            ORDER BY c.due_at
+            LIMIT 1
+           ) AS has_commands
      CROSS JOIN LATERAL (
            (SELECT c.* FROM cmdsched.scheduled_commands AS c
              WHERE c.scheduled_by = r.oid AND c.due_at <= (SELECT cmdsched.now()) AND c.status = 'pending'
              ORDER BY c.due_at, c.schedule_id
              LIMIT get_due_commands.max_commands)
            UNION ALL
-           (SELECT c.* FROM cmdsched.scheduled_commands AS c
-             WHERE c.scheduled_by = r.oid AND c.due_at = 'infinity' AND c.status = 'pending'
+           (SELECT e.*
+              FROM cmdsched.handlers AS h
+             CROSS JOIN LATERAL (
+                   SELECT c.* FROM cmdsched.scheduled_commands AS c
+                    WHERE c.command_type = h.command_type AND c.command_module = h.command_module AND c.scheduled_by = r.oid
+                      AND c.due_at = 'infinity' AND c.claimable_at <= (SELECT cmdsched.now())
+                    ORDER BY c.claimable_at, c.schedule_id
+                    LIMIT get_due_commands.max_commands) AS e
+             WHERE h.external)
+           UNION ALL
+           (SELECT c.*
+              FROM cmdsched.handlers AS h
+              JOIN cmdsched.scheduled_commands AS c
+                ON c.command_type = h.command_type AND c.command_module = h.command_module AND c.scheduled_by = r.oid
+             WHERE h.paused AND c.due_at = 'infinity' AND c.claimable_at IS NULL AND c.status = 'pending'
                AND c.execute_at <= (SELECT cmdsched.now()))
            ) AS d
      WHERE pg_catalog.pg_has_role(r.oid, 'USAGE')
@@ -826,23 +849,605 @@ CREATE FUNCTION cmdsched.list_workers(
     OUT state text,
     OUT since timestamptz,
     OUT commands_run bigint,
-    OUT schedule_id text
+    OUT schedule_id text,
+    OUT command_type text,
+    OUT command_since timestamptz
 ) RETURNS SETOF record
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_list_workers';
 COMMENT ON FUNCTION cmdsched.list_workers() IS 'What the view cmdsched.workers shows.';
 
 CREATE VIEW cmdsched.workers AS
-    SELECT w.pid, w.kind, w.role, w.state, w.since, w.commands_run, w.schedule_id
+    SELECT w.pid, w.kind, w.role, w.state, w.since, w.commands_run, w.schedule_id, w.command_type, w.command_since
       FROM cmdsched.list_workers() AS w;
-COMMENT ON VIEW cmdsched.workers IS 'The launcher of this server and the scheduler and executors of this database. schedule_id is the command being run, where the reader may see it.';
+COMMENT ON VIEW cmdsched.workers IS 'The launcher of this server and the scheduler and executors of this database. schedule_id, command_type and command_since are of the command being run, where the reader may see it or is a member of pg_read_all_stats.';
 COMMENT ON COLUMN cmdsched.workers.kind IS 'launcher, scheduler or executor';
 COMMENT ON COLUMN cmdsched.workers.role IS 'The role that an executor is connected as';
 COMMENT ON COLUMN cmdsched.workers.state IS 'starting, idle, running or stopping';
 COMMENT ON COLUMN cmdsched.workers.since IS 'Since when it is in this state';
 COMMENT ON COLUMN cmdsched.workers.commands_run IS 'Attempts an executor has made since it started';
+COMMENT ON COLUMN cmdsched.workers.schedule_id IS 'The command being run; NULL: none, or none that the reader may see';
+COMMENT ON COLUMN cmdsched.workers.command_type IS 'Its type';
+COMMENT ON COLUMN cmdsched.workers.command_since IS 'When its attempt began';
 REVOKE ALL ON TABLE cmdsched.workers FROM PUBLIC;
 GRANT SELECT ON TABLE cmdsched.workers TO PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Statistics
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.list_handler_statistics(
+    OUT command_type text,
+    OUT command_module text,
+    OUT runs bigint,
+    OUT succeeded bigint,
+    OUT failures bigint,
+    OUT failures_by_class jsonb,
+    OUT failed_for_good bigint,
+    OUT retries bigint,
+    OUT conflicts bigint,
+    OUT snoozed bigint,
+    OUT held bigint,
+    OUT lateness_mean_ms double precision,
+    OUT lateness_p50_ms double precision,
+    OUT lateness_p95_ms double precision,
+    OUT lateness_p99_ms double precision,
+    OUT lateness_max_ms double precision,
+    OUT lateness_total_ms double precision,
+    OUT run_time_mean_ms double precision,
+    OUT run_time_p50_ms double precision,
+    OUT run_time_p95_ms double precision,
+    OUT run_time_p99_ms double precision,
+    OUT run_time_max_ms double precision,
+    OUT run_time_total_ms double precision,
+    OUT shared_blocks_hit bigint,
+    OUT shared_blocks_read bigint,
+    OUT wal_bytes bigint,
+    OUT since timestamptz
+) RETURNS SETOF record
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_list_handler_statistics';
+COMMENT ON FUNCTION cmdsched.list_handler_statistics() IS 'What the view cmdsched.stat_handlers shows.';
+
+CREATE VIEW cmdsched.stat_handlers AS
+    SELECT s.command_type, s.command_module, s.runs, s.succeeded, s.failures, s.failures_by_class, s.failed_for_good,
+           s.retries, s.conflicts, s.snoozed, s.held,
+           s.lateness_mean_ms, s.lateness_p50_ms, s.lateness_p95_ms, s.lateness_p99_ms, s.lateness_max_ms, s.lateness_total_ms,
+           s.run_time_mean_ms, s.run_time_p50_ms, s.run_time_p95_ms, s.run_time_p99_ms, s.run_time_max_ms, s.run_time_total_ms,
+           s.shared_blocks_hit, s.shared_blocks_read, s.wal_bytes, s.since
+      FROM cmdsched.list_handler_statistics() AS s;
+COMMENT ON VIEW cmdsched.stat_handlers IS 'What became of the commands of each type in this database, and how long it took, since the server started or cmdsched.reset_statistics(). Of committed transactions.';
+COMMENT ON COLUMN cmdsched.stat_handlers.command_type IS 'NULL: all types, of any database, for which there was no room';
+COMMENT ON COLUMN cmdsched.stat_handlers.command_module IS 'Name space of the command type';
+COMMENT ON COLUMN cmdsched.stat_handlers.runs IS 'Calls of the handler: succeeded, failures, conflicts and snoozed together';
+COMMENT ON COLUMN cmdsched.stat_handlers.succeeded IS 'Calls that succeeded';
+COMMENT ON COLUMN cmdsched.stat_handlers.failures IS 'Calls that failed and are counted as attempts, abandon() included';
+COMMENT ON COLUMN cmdsched.stat_handlers.failures_by_class IS 'The same by the first two characters of the SQLSTATE; other: of more classes than are told apart';
+COMMENT ON COLUMN cmdsched.stat_handlers.failed_for_good IS 'Of the failures, those after which the command is failed';
+COMMENT ON COLUMN cmdsched.stat_handlers.retries IS 'Calls for commands that had failed before';
+COMMENT ON COLUMN cmdsched.stat_handlers.conflicts IS 'Calls that ended in a serialization failure or deadlock and were made again at once';
+COMMENT ON COLUMN cmdsched.stat_handlers.snoozed IS 'Calls that ended in snooze()';
+COMMENT ON COLUMN cmdsched.stat_handlers.held IS 'Commands that were held since they could not run';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_mean_ms IS 'From when a command was due to when its handler was called';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_p50_ms IS 'Half of the calls were not later';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_p95_ms IS '95 percent of the calls were not later';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_p99_ms IS '99 percent of the calls were not later';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_max_ms IS 'No call was later';
+COMMENT ON COLUMN cmdsched.stat_handlers.lateness_total_ms IS 'Of all calls together';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_mean_ms IS 'How long the handler ran';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_p50_ms IS 'Half of the calls took no longer';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_p95_ms IS '95 percent of the calls took no longer';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_p99_ms IS '99 percent of the calls took no longer';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_max_ms IS 'No call took longer';
+COMMENT ON COLUMN cmdsched.stat_handlers.run_time_total_ms IS 'Of all calls together';
+COMMENT ON COLUMN cmdsched.stat_handlers.shared_blocks_hit IS 'Shared blocks that the calls found in the buffers';
+COMMENT ON COLUMN cmdsched.stat_handlers.shared_blocks_read IS 'Shared blocks that the calls read';
+COMMENT ON COLUMN cmdsched.stat_handlers.wal_bytes IS 'WAL that the calls wrote, without claim and commit';
+COMMENT ON COLUMN cmdsched.stat_handlers.since IS 'When counting began';
+REVOKE ALL ON TABLE cmdsched.stat_handlers FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.stat_handlers TO PUBLIC;
+
+-- Counts as its owner, since not every row is the reader's to see: which roles
+-- are shown is decided here.
+CREATE VIEW cmdsched.stat_roles WITH (security_barrier = true) AS
+    WITH RECURSIVE roles AS (
+        (SELECT c.scheduled_by FROM cmdsched.scheduled_commands AS c ORDER BY c.scheduled_by LIMIT 1)
+        UNION ALL
+        SELECT (SELECT c.scheduled_by FROM cmdsched.scheduled_commands AS c WHERE c.scheduled_by > r.scheduled_by ORDER BY c.scheduled_by LIMIT 1)
+          FROM roles AS r
+         WHERE r.scheduled_by IS NOT NULL
+    )
+    SELECT coalesce(n.rolname, (SELECT c.scheduled_by_name FROM cmdsched.scheduled_commands AS c WHERE c.scheduled_by = r.scheduled_by LIMIT 1)) AS role,
+           i.pending + p.pending AS pending, i.due, i.oldest_due_at,
+           coalesce(extract(epoch FROM t.now - i.oldest_due_at) * 1000, 0)::double precision AS lag_ms,
+           p.claimable, p.oldest_claimable_at,
+           w.executors AS running,
+           p.held, p.failed
+      FROM roles AS r
+     CROSS JOIN (SELECT cmdsched.now() AS now) AS t
+      LEFT JOIN pg_catalog.pg_roles AS n ON n.oid = r.scheduled_by
+     CROSS JOIN LATERAL (
+           SELECT pg_catalog.count(*) AS executors,
+                  coalesce(pg_catalog.array_agg(w.schedule_id) FILTER (WHERE w.schedule_id IS NOT NULL), '{}') AS running
+             FROM cmdsched.list_workers() AS w
+            WHERE w.role = n.rolname AND w.state = 'running'
+           ) AS w
+     CROSS JOIN LATERAL (
+           SELECT pg_catalog.count(*) AS pending,
+                  pg_catalog.count(*) FILTER (WHERE c.due_at <= t.now AND c.schedule_id <> ALL (w.running)) AS due,
+                  pg_catalog.min(c.due_at) FILTER (WHERE c.due_at <= t.now AND c.schedule_id <> ALL (w.running)) AS oldest_due_at
+             FROM cmdsched.scheduled_commands AS c
+            WHERE c.scheduled_by = r.scheduled_by AND c.due_at < 'infinity'
+           ) AS i
+     CROSS JOIN LATERAL (
+           SELECT pg_catalog.count(*) FILTER (WHERE c.status = 'pending') AS pending,
+                  pg_catalog.count(*) FILTER (WHERE c.claimable_at <= t.now) AS claimable,
+                  pg_catalog.min(c.claimable_at) FILTER (WHERE c.claimable_at <= t.now) AS oldest_claimable_at,
+                  pg_catalog.count(*) FILTER (WHERE c.status = 'held') AS held,
+                  pg_catalog.count(*) FILTER (WHERE c.status = 'failed') AS failed
+             FROM cmdsched.scheduled_commands AS c
+            WHERE c.scheduled_by = r.scheduled_by AND c.due_at = 'infinity'
+           ) AS p
+     WHERE r.scheduled_by IS NOT NULL
+       AND (pg_catalog.pg_has_role(r.scheduled_by, 'USAGE') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
+COMMENT ON VIEW cmdsched.stat_roles IS 'What waits in this database, by the role that scheduled it: of the reader, of roles whose privileges the reader has, for members of pg_read_all_stats of all. Counts rows of cmdsched.scheduled_commands.';
+COMMENT ON COLUMN cmdsched.stat_roles.role IS 'The role, or the name it had if it is gone';
+COMMENT ON COLUMN cmdsched.stat_roles.pending IS 'Pending commands, in the future, due and running ones';
+COMMENT ON COLUMN cmdsched.stat_roles.due IS 'Those that a worker is to run now, and is not running';
+COMMENT ON COLUMN cmdsched.stat_roles.oldest_due_at IS 'When the oldest of these was due; NULL: there is none';
+COMMENT ON COLUMN cmdsched.stat_roles.lag_ms IS 'How long ago that was; 0: there is none';
+COMMENT ON COLUMN cmdsched.stat_roles.claimable IS 'Commands that an application may claim now';
+COMMENT ON COLUMN cmdsched.stat_roles.oldest_claimable_at IS 'Since when the oldest of these waits; NULL: there is none';
+COMMENT ON COLUMN cmdsched.stat_roles.running IS 'Executors that are running commands of the role';
+COMMENT ON COLUMN cmdsched.stat_roles.held IS 'Commands that are held: see last_error';
+COMMENT ON COLUMN cmdsched.stat_roles.failed IS 'Commands that have failed for good';
+REVOKE ALL ON TABLE cmdsched.stat_roles FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.stat_roles TO PUBLIC;
+
+CREATE FUNCTION cmdsched.reset_statistics() RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_reset_statistics';
+COMMENT ON FUNCTION cmdsched.reset_statistics() IS 'Begins the statistics of this database anew.';
+REVOKE ALL ON FUNCTION cmdsched.reset_statistics() FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- What comes, and why
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.upcoming(
+    within interval DEFAULT '1 hour',
+    buckets integer DEFAULT 12,
+    OUT due_from timestamptz,
+    OUT due_until timestamptz,
+    OUT commands bigint,
+    OUT for_applications bigint,
+    OUT bar text
+) RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
+AS $$
+DECLARE
+    at CONSTANT timestamptz := cmdsched.now();
+    width interval;
+BEGIN
+    IF upcoming.buckets IS NULL OR upcoming.buckets NOT BETWEEN 1 AND 1000 THEN
+        RAISE 'buckets must be from 1 to 1000' USING ERRCODE = 'invalid_parameter_value', HINT = 'Each is a row of the table.';
+    ELSIF upcoming.within IS NULL OR upcoming.within <= interval '0' OR upcoming.within > interval '1000 years' THEN
+        RAISE 'within must be longer than nothing and no longer than 1000 years' USING ERRCODE = 'invalid_parameter_value', HINT = 'Use ''1 hour'', for one.';
+    END IF;
+    width := pg_catalog.make_interval(secs => extract(epoch FROM at + upcoming.within - at)::double precision / upcoming.buckets);
+    RETURN QUERY
+    WITH times AS (
+        SELECT n.n, CASE WHEN n.n > 0 THEN at + width * (n.n - 1) END AS due_from, at + width * n.n AS due_until
+          FROM pg_catalog.generate_series(0, upcoming.buckets) AS n (n)
+    ), waiting AS (
+        SELECT w.due_at, w.external
+          FROM pg_catalog.pg_roles AS r
+         CROSS JOIN LATERAL (
+               SELECT FROM cmdsched.scheduled_commands AS c
+                WHERE c.scheduled_by = r.oid
+                ORDER BY c.due_at
+                LIMIT 1
+               ) AS has_commands
+         CROSS JOIN LATERAL (
+               SELECT c.due_at, false AS external
+                 FROM cmdsched.scheduled_commands AS c
+                WHERE c.scheduled_by = r.oid AND c.due_at < at + width * upcoming.buckets
+                UNION ALL
+               SELECT c.claimable_at, true
+                 FROM cmdsched.scheduled_commands AS c
+                WHERE c.scheduled_by = r.oid AND c.due_at = 'infinity' AND c.claimable_at < at + width * upcoming.buckets
+                  AND (c.claim_token IS NULL OR c.claimable_at <= at)
+               ) AS w
+         WHERE pg_catalog.pg_has_role(r.oid, 'USAGE')
+    ), counted AS (
+        SELECT CASE WHEN w.due_at <= at THEN 0
+                    ELSE least(1 + floor(extract(epoch FROM w.due_at - at) / extract(epoch FROM width))::integer, upcoming.buckets)
+               END AS n,
+               count(*) AS commands, count(*) FILTER (WHERE w.external) AS for_applications
+          FROM waiting AS w
+         GROUP BY 1
+    )
+    SELECT t.due_from, t.due_until, coalesce(c.commands, 0), coalesce(c.for_applications, 0),
+           coalesce(repeat('#', ceil(40.0 * c.commands / max(c.commands) OVER ())::integer), '')
+      FROM times AS t
+      LEFT JOIN counted AS c ON c.n = t.n
+     ORDER BY t.n;
+END
+$$;
+COMMENT ON FUNCTION cmdsched.upcoming(interval, integer) IS 'How many of the pending commands that the caller can see fall due when: first those that are due already, then those of the time to come, in so many parts. What is held, paused or in the hands of an application is not counted; of a recurring schedule, its next occurrence.';
+
+CREATE FUNCTION cmdsched.explain_command(schedule_id text) RETURNS TABLE (fact text, explanation text)
+LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT f.fact, f.explanation
+      FROM cmdsched.get(explain_command.schedule_id) AS c
+     CROSS JOIN (SELECT cmdsched.now() AS now) AS t
+      LEFT JOIN cmdsched.handlers AS h ON h.command_type = c.command_type AND h.command_module = c.command_module
+      LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = c.scheduled_by
+      LEFT JOIN pg_catalog.pg_roles AS o ON o.oid = h.owner
+      LEFT JOIN (SELECT w.role, w.schedule_id, w.pid, w.since FROM cmdsched.workers AS w WHERE w.kind = 'executor') AS w
+        ON w.schedule_id = c.schedule_id AND w.role = r.rolname
+     CROSS JOIN LATERAL (
+           SELECT c.claim_token IS NOT NULL AND c.execute_at > t.now AS is_claimed,
+                  CASE WHEN c.due_at < 'infinity' THEN c.due_at ELSE c.claimable_at END AS due_at,
+                  EXISTS (SELECT FROM cmdsched.workers AS s WHERE s.kind = 'scheduler') AS has_scheduler,
+                  EXISTS (SELECT FROM cmdsched.home AS m JOIN pg_catalog.pg_database AS d ON d.oid = m.database
+                           WHERE d.datname = pg_catalog.current_database()) AS is_home
+           ) AS s
+     CROSS JOIN LATERAL (VALUES
+           (1, 'command', pg_catalog.format('Of type "%s"%s, scheduled by role "%s" at %s.', c.command_type,
+               CASE WHEN c.command_module <> '' THEN pg_catalog.format(' of module "%s"', c.command_module) END, c.scheduled_by_name, c.created_at)),
+           (2, 'recurring', CASE WHEN c.recurring IS NOT NULL
+               THEN pg_catalog.format('It is the occurrence of the recurring schedule "%s" for %s.', c.recurring, c.occurrence_at) END),
+           (3, 'state', CASE
+               WHEN w.pid IS NOT NULL THEN pg_catalog.format('It is being run since %s, by the worker with pid %s.', w.since, w.pid)
+               WHEN c.status = 'held' THEN 'It is held: it waits until somebody acts, and then calls retry().'
+               WHEN c.status = 'failed' THEN pg_catalog.format('It has failed for good, after %s %s. It is kept until somebody calls retry() or cancel().',
+                                                               c.attempts, CASE c.attempts WHEN 1 THEN 'attempt' ELSE 'attempts' END)
+               WHEN s.is_claimed THEN pg_catalog.format('An application has claimed it, until %s. This is attempt %s.', c.execute_at, c.attempts)
+               WHEN s.due_at IS NULL THEN 'It is pending, but set aside: no worker looks at it.'
+               WHEN s.due_at BETWEEN t.now - interval '1 second' AND t.now THEN 'It is pending, and due now.'
+               WHEN s.due_at < t.now THEN pg_catalog.format('It is pending, and due for %s.', pg_catalog.date_trunc('second', t.now - s.due_at))
+               ELSE pg_catalog.format('It is pending, and falls due in %s.', pg_catalog.date_trunc('second', s.due_at - t.now)) END),
+           (4, 'time', CASE
+               WHEN c.status <> 'pending' THEN pg_catalog.format('It was to run at %s. There is no next time.', c.execute_at)
+               WHEN s.is_claimed THEN pg_catalog.format('At %s the lease ends: if the application has not completed it by then, it is due again.', c.execute_at)
+               WHEN c.conflicts > 0 THEN pg_catalog.format('Due at %s: the last attempt met a deadlock or serialization failure, which does not count, and is made again at once (%s so far).', s.due_at, c.conflicts)
+               WHEN c.attempts > 0 AND c.last_error IS NOT NULL THEN pg_catalog.format('Due at %s: attempt %s failed at %s, and this is when the next is made, by the handler''s backoff unless somebody has named another time.',
+                                                          coalesce(s.due_at, c.execute_at), c.attempts, c.last_error ->> 'at')
+               WHEN s.due_at > c.execute_at THEN pg_catalog.format('It was to run at %s, which was past when it was scheduled: so it was due at once, at %s.', c.execute_at, s.due_at)
+               ELSE pg_catalog.format('It is to run at %s, as %s.', c.execute_at,
+                                      CASE WHEN c.recurring IS NULL THEN 'whoever scheduled or moved it said' ELSE 'its schedule has it' END) END),
+           (5, 'last error', CASE WHEN c.last_error IS NOT NULL
+               THEN pg_catalog.format('SQLSTATE %s: %s%s', c.last_error ->> 'sqlstate', c.last_error ->> 'message', ' (' || (c.last_error ->> 'detail') || ')') END),
+           (6, 'handler', CASE
+               WHEN h.command_type IS NULL THEN 'None is registered for this type: it is held when it falls due.'
+               WHEN h.external THEN 'External: an application carries it out.'
+               ELSE pg_catalog.format('The function %s, registered by role "%s".', h.handler, o.rolname) END),
+           (7, 'attempts', CASE WHEN h.command_type IS NOT NULL THEN
+               pg_catalog.format('%s of %s so far. After a failed one it waits %s, doubled each time up to %s, give or take 10 %%.',
+                                 c.attempts, h.max_attempts, h.backoff, h.max_backoff) END),
+           (8, 'waits for', CASE
+               WHEN w.pid IS NOT NULL OR c.status <> 'pending' OR NOT s.is_home THEN NULL
+               WHEN s.is_claimed THEN 'The application: complete(), fail(), or the end of the lease.'
+               WHEN h.paused THEN 'Its handler is paused: register it again, not paused.'
+               WHEN s.due_at > t.now THEN 'Its time.'
+               WHEN h.external THEN 'An application that calls claim_due_commands() for its type.'
+               WHEN s.has_scheduler THEN 'A worker: it runs as soon as one is free.' END),
+           (9, 'waits for', CASE
+               WHEN c.status = 'pending' AND NOT s.is_home THEN 'adopt(): this database is a copy, in which nothing runs.' END),
+           (10, 'waits for', CASE
+               WHEN c.status <> 'pending' OR w.pid IS NOT NULL OR h.external THEN NULL
+               WHEN NOT s.has_scheduler THEN 'A worker: no scheduler is running in this database. Use start(), or let the role call process_due_commands().'
+               WHEN pg_catalog.current_setting('cmdsched.enabled', true) = 'off' THEN 'The setting cmdsched.enabled, which is off.' END),
+           (11, 'runs as', CASE
+               WHEN r.rolname IS NULL THEN pg_catalog.format('Role "%s", which does not exist any more.', c.scheduled_by_name)
+               WHEN h.external THEN pg_catalog.format('Whoever claims it: role "%s", and roles that have its privileges.', r.rolname)
+               WHEN h.handler IS NOT NULL AND pg_catalog.to_regprocedure(h.handler) IS NOT NULL
+                    AND NOT pg_catalog.has_function_privilege(r.oid, pg_catalog.to_regprocedure(h.handler)::oid, 'EXECUTE')
+                   THEN pg_catalog.format('Role "%s", which may not execute the handler.', r.rolname)
+               ELSE pg_catalog.format('Role "%s": in a worker that is connected as it, or in a session of it that calls process_due_commands().', r.rolname) END),
+           (12, 'may be changed by', CASE WHEN r.rolname IS NOT NULL
+               THEN pg_catalog.format('Role "%s", roles that have its privileges, and superusers: cancel(), reschedule(), retry().', r.rolname) END)
+           ) AS f (n, fact, explanation)
+     WHERE c.schedule_id IS NOT NULL AND f.explanation IS NOT NULL
+     ORDER BY f.n;
+END;
+COMMENT ON FUNCTION cmdsched.explain_command(text) IS 'Why this command has the state and the time that it has, what it waits for and who may run it, in sentences. No rows where the caller can see no such command.';
+
+-- ---------------------------------------------------------------------------
+-- doctor()
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION cmdsched.worker_health(
+    OUT enabled boolean,
+    OUT serves_database boolean,
+    OUT max_executors integer,
+    OUT free_worker_slots integer,
+    OUT preloaded boolean,
+    OUT launcher_is_running boolean,
+    OUT schedulers integer,
+    OUT scheduler_state text,
+    OUT executors integer,
+    OUT clock_steps integer,
+    OUT clock_step_ms double precision,
+    OUT clock_step_at timestamptz
+) RETURNS record
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_worker_health';
+COMMENT ON FUNCTION cmdsched.worker_health() IS 'What cmdsched.doctor() asks that no table knows.';
+
+CREATE FUNCTION cmdsched.doctor(
+    OUT check_name text,
+    OUT status text,
+    OUT detail text,
+    OUT advice text
+) RETURNS SETOF record
+LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH h AS MATERIALIZED (
+        SELECT w.*, pg_catalog.pg_is_in_recovery() AS is_standby, pg_catalog.clock_timestamp() AS now,
+               NOT pg_catalog.row_security_active('cmdsched.scheduled_commands') AS sees_commands,
+               pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_sessions,
+               d.oid AS database, d.datname AS database_name,
+               pg_catalog.current_setting('server_version_num')::integer AS version,
+               pg_catalog.current_setting('max_worker_processes')::integer AS max_worker_processes,
+               pg_catalog.current_setting('max_worker_processes')::integer - w.free_worker_slots AS used_worker_slots,
+               3 + greatest(w.schedulers, 1) - 1 + w.max_executors AS wanted_worker_slots
+          FROM cmdsched.worker_health() AS w, pg_catalog.pg_database AS d
+         WHERE d.datname = pg_catalog.current_database()
+    ),
+    -- What waits
+    r AS MATERIALIZED (
+        SELECT coalesce(pg_catalog.sum(s.due), 0) AS due,
+               pg_catalog.min(s.oldest_due_at) AS oldest_due_at,
+               coalesce(pg_catalog.sum(s.claimable), 0) AS claimable,
+               pg_catalog.min(s.oldest_claimable_at) AS oldest_claimable_at,
+               coalesce(pg_catalog.sum(s.pending + s.held + s.failed), 0) AS commands
+          FROM cmdsched.stat_roles AS s
+    ),
+    kinds AS MATERIALIZED (
+        SELECT c.command_type, c.command_module, c.scheduled_by, c.scheduled_by_name
+          FROM cmdsched.scheduled_commands AS c
+         WHERE c.status IN ('pending', 'held')
+         GROUP BY c.command_type, c.command_module, c.scheduled_by, c.scheduled_by_name
+    ),
+    parked AS MATERIALIZED (
+        SELECT c.status, c.last_error ->> 'sqlstate' AS sqlstate, pg_catalog.left(c.last_error ->> 'message', 200) AS message,
+               pg_catalog.min(c.last_error ->> 'detail') AS hint, pg_catalog.count(*) AS commands,
+               pg_catalog.sum(pg_catalog.count(*)) OVER (PARTITION BY c.status) AS of_all,
+               pg_catalog.row_number() OVER (PARTITION BY c.status ORDER BY pg_catalog.count(*) DESC, pg_catalog.min(c.schedule_id)) AS place
+          FROM cmdsched.scheduled_commands AS c
+         WHERE c.due_at = 'infinity' AND c.status IN ('held', 'failed')
+         GROUP BY 1, 2, 3
+    ),
+    paused AS MATERIALIZED (
+        SELECT pg_catalog.count(*) AS commands, pg_catalog.string_agg(DISTINCT a.command_type, ', ') AS types
+          FROM cmdsched.scheduled_commands AS c
+          JOIN cmdsched.handlers AS a ON a.command_type = c.command_type AND a.command_module = c.command_module AND a.paused
+         WHERE c.due_at = 'infinity' AND c.status = 'pending' AND c.execute_at <= (SELECT h.now FROM h)
+    ),
+    unusable AS MATERIALIZED (
+        SELECT u.*
+          FROM (SELECT k.command_type, k.command_module, k.scheduled_by_name,
+                       CASE
+                       WHEN a.command_type IS NULL THEN 'is not registered'
+                       WHEN f.oid IS NULL THEN pg_catalog.format('the function %s does not exist', a.handler)
+                       WHEN NOT pg_catalog.has_function_privilege(k.scheduled_by, f.oid, 'EXECUTE') THEN pg_catalog.format('%s may not execute %s', k.scheduled_by_name, a.handler)
+                       WHEN q.rolsuper AND NOT o.rolsuper THEN pg_catalog.format('%s is a superuser, but the owner of %s is not', k.scheduled_by_name, a.handler)
+                       WHEN NOT o.rolsuper AND a.function_owner IS NOT NULL AND (w.oid IS NULL OR NOT pg_catalog.pg_has_role(o.oid, w.oid, 'USAGE')) THEN pg_catalog.format('%s has another owner than when it was registered', a.handler)
+                       END AS problem,
+                       CASE
+                       WHEN a.command_type IS NULL THEN 'Register it with cmdsched.register_handler().'
+                       WHEN f.oid IS NULL THEN 'Create it, or register another one.'
+                       WHEN NOT pg_catalog.has_function_privilege(k.scheduled_by, f.oid, 'EXECUTE') THEN pg_catalog.format('GRANT EXECUTE ON %s %s TO %I;', CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, a.handler, k.scheduled_by_name)
+                       WHEN q.rolsuper AND NOT o.rolsuper THEN 'Schedule as another role.'
+                       ELSE 'If that is meant, register it again.'
+                       END AS advice
+                  FROM kinds AS k
+                  JOIN pg_catalog.pg_roles AS q ON q.oid = k.scheduled_by
+                  LEFT JOIN cmdsched.handlers AS a ON a.command_type = k.command_type AND a.command_module = k.command_module
+                  LEFT JOIN pg_catalog.pg_proc AS f ON f.oid = pg_catalog.to_regprocedure(a.handler)
+                  LEFT JOIN pg_catalog.pg_roles AS o ON o.oid = f.proowner
+                  LEFT JOIN pg_catalog.pg_roles AS w ON w.rolname = a.function_owner
+                 WHERE a.external IS NOT TRUE) AS u
+         WHERE u.problem IS NOT NULL
+         ORDER BY u.command_type, u.command_module, u.scheduled_by_name
+    ),
+    barred AS MATERIALIZED (
+        SELECT b.*
+          FROM (SELECT k.scheduled_by_name AS name,
+                       CASE
+                       WHEN q.oid IS NULL THEN 'does not exist'
+                       WHEN q.rolname <> k.scheduled_by_name AND n.oid IS NOT NULL THEN 'is another one than the role with this oid'
+                       WHEN NOT q.rolcanlogin AND h.version < 170000 THEN 'is not permitted to log in'
+                       WHEN NOT pg_catalog.has_database_privilege(q.oid, h.database, 'CONNECT') THEN 'may not connect to the database'
+                       END AS problem,
+                       CASE
+                       WHEN q.oid IS NULL OR q.rolname <> k.scheduled_by_name AND n.oid IS NOT NULL THEN 'Cancel its commands as a superuser and schedule them anew.'
+                       WHEN NOT q.rolcanlogin AND h.version < 170000 THEN pg_catalog.format('ALTER ROLE %I LOGIN;', q.rolname)
+                       ELSE pg_catalog.format('GRANT CONNECT ON DATABASE %I TO %I;', h.database_name, q.rolname)
+                       END AS advice
+                  FROM (SELECT DISTINCT k.scheduled_by, k.scheduled_by_name FROM kinds AS k) AS k
+                 CROSS JOIN h
+                  LEFT JOIN pg_catalog.pg_roles AS q ON q.oid = k.scheduled_by
+                  LEFT JOIN pg_catalog.pg_roles AS n ON n.rolname = k.scheduled_by_name) AS b
+         WHERE b.problem IS NOT NULL
+         ORDER BY b.name
+    ),
+    stale AS MATERIALIZED (
+        SELECT a.pid, pg_catalog.round(extract(epoch FROM h.now - a.xact_start)) AS seconds
+          FROM pg_catalog.pg_stat_activity AS a, h
+         WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid() AND a.xact_start < h.now - interval '10 minutes'
+         ORDER BY a.xact_start
+         LIMIT 1
+    ),
+    prepared AS MATERIALIZED (
+        SELECT x.gid, pg_catalog.round(extract(epoch FROM h.now - x.prepared)) AS seconds
+          FROM pg_catalog.pg_prepared_xacts AS x, h
+         WHERE x.database = h.database_name AND x.prepared < h.now - interval '5 minutes'
+         ORDER BY x.prepared
+         LIMIT 1
+    ),
+    size AS MATERIALIZED (
+        SELECT pg_catalog.pg_relation_size(t.oid) + pg_catalog.pg_indexes_size(t.oid) AS bytes,
+               pg_catalog.pg_indexes_size(t.oid) AS index_bytes,
+               -- A row may be 2 kB long, its index entries half of one.
+               67108864 + 2560 * CASE WHEN h.sees_commands OR h.sees_sessions THEN r.commands ELSE greatest(t.reltuples, r.commands) END AS allowed_bytes,
+               CASE WHEN h.sees_commands OR h.sees_sessions THEN r.commands ELSE greatest(t.reltuples, r.commands) END AS commands
+          FROM pg_catalog.pg_class AS t, h, r
+         WHERE t.oid = 'cmdsched.scheduled_commands'::regclass
+    ),
+    checks AS (
+        SELECT 1 AS place, 'preloaded' AS check_name,
+               CASE WHEN h.preloaded THEN 'ok' WHEN h.scheduler_state = 'running' THEN 'warning' ELSE 'problem' END AS status,
+               CASE WHEN h.preloaded THEN 'cmdsched is in shared_preload_libraries'
+                    WHEN h.scheduler_state = 'running' THEN 'cmdsched is not in shared_preload_libraries; the workers are there because of cmdsched.start(), until the server stops'
+                    ELSE 'cmdsched is not in shared_preload_libraries' END AS detail,
+               'Add cmdsched to shared_preload_libraries and restart the server. Until then: SELECT cmdsched.start();' AS advice
+          FROM h
+        UNION ALL
+        SELECT 2, 'primary', CASE WHEN h.is_standby THEN 'warning' ELSE 'ok' END,
+               CASE WHEN h.is_standby THEN 'this server is a standby: nothing runs here' ELSE 'this server is no standby' END,
+               'Commands run on the primary. After its end: SELECT pg_promote();'
+          FROM h
+        UNION ALL
+        SELECT 3, 'enabled', CASE WHEN h.enabled THEN 'ok' ELSE 'problem' END,
+               'cmdsched.enabled is ' || CASE WHEN h.enabled THEN 'on' ELSE 'off: the workers run nothing' END,
+               'ALTER SYSTEM SET cmdsched.enabled = on; SELECT pg_reload_conf();'
+          FROM h
+        UNION ALL
+        SELECT 4, 'launcher', CASE WHEN coalesce(h.launcher_is_running, false) OR h.is_standby OR h.preloaded IS NOT TRUE THEN 'ok' ELSE 'problem' END,
+               CASE WHEN h.launcher_is_running THEN 'the launcher is running'
+                    WHEN h.is_standby THEN 'there is none on a standby'
+                    WHEN h.preloaded IS NOT TRUE THEN 'there is none where cmdsched is not preloaded'
+                    ELSE 'the launcher is not running' END,
+               'It comes back within a second. If it does not, the server log says why; where max_worker_processes is too small, set it to at least ' || h.wanted_worker_slots || ' and restart the server.'
+          FROM h
+        UNION ALL
+        SELECT 5, 'scheduler', CASE WHEN h.scheduler_state = 'running' OR h.is_standby THEN 'ok' WHEN h.scheduler_state = 'starting' THEN 'warning' ELSE 'problem' END,
+               CASE WHEN h.scheduler_state = 'running' THEN 'the scheduler of this database is running'
+                    WHEN h.is_standby THEN 'there is none on a standby'
+                    WHEN h.scheduler_state = 'starting' THEN 'the scheduler of this database is starting'
+                    WHEN NOT h.serves_database THEN 'cmdsched.databases does not name this database'
+                    WHEN h.scheduler_state = 'stopped' THEN 'cmdsched.stop() was called in this database'
+                    ELSE 'there is no scheduler in this database' END,
+               CASE WHEN NOT h.serves_database THEN 'Add it to cmdsched.databases, or empty that for all databases: ALTER SYSTEM SET cmdsched.databases = ''''; SELECT pg_reload_conf();'
+                    WHEN h.scheduler_state = 'stopped' OR h.preloaded IS NOT TRUE THEN 'SELECT cmdsched.start();'
+                    ELSE 'SELECT cmdsched.trigger(); If it stays away, see the checks launcher and worker_slots.' END
+          FROM h
+        UNION ALL
+        SELECT 6, 'copy', CASE WHEN i.is_copy THEN 'problem' ELSE 'ok' END,
+               CASE WHEN i.is_copy THEN 'this database is a copy: its commands wait' ELSE 'the commands belong to this database' END,
+               'If they are to run here and not in the original: SELECT cmdsched.adopt();'
+          FROM (SELECT NOT EXISTS (SELECT FROM cmdsched.home AS o WHERE o.database = h.database) AND r.commands > 0 AS is_copy FROM h, r) AS i
+        UNION ALL
+        SELECT 7, 'worker_slots',
+               CASE WHEN h.free_worker_slots > 0 AND h.free_worker_slots >= h.max_executors - coalesce(h.executors, 0) OR h.free_worker_slots = 0 AND coalesce(h.executors, 0) >= h.max_executors THEN 'ok'
+                    WHEN h.free_worker_slots > 0 THEN 'warning' ELSE 'problem' END,
+               pg_catalog.format('%s of %s background worker slots are free; %s of up to %s executors of this database are there', h.free_worker_slots, h.max_worker_processes, coalesce(h.executors, 0), h.max_executors),
+               pg_catalog.format('Set max_worker_processes to at least %s and restart the server. Slots are also used by parallel queries: a smaller max_parallel_workers leaves more.', greatest(h.wanted_worker_slots, h.used_worker_slots + h.max_executors - coalesce(h.executors, 0)))
+          FROM h
+        UNION ALL
+        SELECT 8, 'max_worker_processes', CASE WHEN h.max_worker_processes >= h.wanted_worker_slots THEN 'ok' ELSE 'warning' END,
+               pg_catalog.format('max_worker_processes is %s; PostgreSQL itself takes 1, the launcher 1, schedulers %s, executors of this database up to %s', h.max_worker_processes, greatest(h.schedulers, 1), h.max_executors),
+               pg_catalog.format('Set max_worker_processes to at least %s and restart the server.', h.wanted_worker_slots)
+          FROM h
+        UNION ALL
+        SELECT 9, 'lag', CASE WHEN l.seconds >= 60 THEN 'problem' WHEN l.seconds >= 5 THEN 'warning' ELSE 'ok' END,
+               CASE WHEN l.due = 0 THEN 'nothing is due' ELSE pg_catalog.format('%s commands are due, the oldest for %s s', l.due, pg_catalog.floor(l.seconds)) END,
+               CASE WHEN NOT h.enabled OR h.is_standby OR h.scheduler_state <> 'running' THEN 'Nothing runs them: see the checks above.'
+                    WHEN coalesce(h.executors, 0) >= h.max_executors THEN 'All executors are busy: cmdsched.workers says with what, and since when. Give slow handlers a timeout, or raise cmdsched.max_executors.'
+                    ELSE 'If it lasts, a transaction that has not ended has locked them: see pg_stat_activity for sessions that are idle in transaction, and the check prepared_transactions.' END
+          FROM h, (SELECT r.due, greatest(extract(epoch FROM h.now - r.oldest_due_at), 0) AS seconds FROM r, h) AS l
+        UNION ALL
+        SELECT 10, 'applications', CASE WHEN r.oldest_claimable_at < h.now - interval '1 minute' THEN 'warning' ELSE 'ok' END,
+               CASE WHEN r.claimable = 0 THEN 'no command waits for an application'
+                    ELSE pg_catalog.format('%s commands may be claimed by applications, the oldest for %s s', r.claimable, pg_catalog.floor(extract(epoch FROM h.now - r.oldest_claimable_at))) END,
+               'See why the application does not call cmdsched.claim_due_commands(), or often enough.'
+          FROM r, h
+        UNION ALL
+        SELECT 11, 'paused', CASE WHEN p.commands > 0 THEN 'warning' ELSE 'ok' END,
+               CASE WHEN p.commands > 0 THEN pg_catalog.format('%s due commands wait for handlers that are paused: %s', p.commands, p.types) ELSE 'no due command waits for a handler that is paused' END,
+               'Register the handler again with cmdsched.register_handler(), not paused.'
+          FROM paused AS p
+        UNION ALL
+        SELECT 12, s.status, CASE WHEN p.status IS NULL THEN 'ok' ELSE s.severity END,
+               CASE WHEN p.status IS NULL THEN pg_catalog.format('no command is %s', s.status)
+                    ELSE pg_catalog.format('%s commands are %s, %s of them with SQLSTATE %s: %s', p.of_all, s.status, p.commands, p.sqlstate, p.message) END,
+               CASE s.status WHEN 'held' THEN coalesce(p.hint || ' ', '') ELSE 'Repair that, or use cmdsched.cancel(). ' END
+               || pg_catalog.format('SELECT cmdsched.retry(schedule_id) FROM cmdsched.scheduled_commands WHERE status = %L;', s.status)
+          FROM (VALUES ('held', 'problem'), ('failed', 'warning')) AS s (status, severity)
+          LEFT JOIN parked AS p ON p.status = s.status AND p.place = 1
+        UNION ALL
+        SELECT 13, 'handlers', CASE WHEN u.pairs = 0 THEN 'ok' ELSE 'problem' END,
+               CASE WHEN u.pairs = 0 THEN 'all commands that wait have a handler that they may call'
+                    ELSE pg_catalog.format('%s; %s command types and roles in all', u.first_problem, u.pairs) END,
+               u.first_advice
+          FROM (SELECT pg_catalog.count(*) AS pairs,
+                       (SELECT pg_catalog.format('command type %s: %s', CASE n.command_module WHEN '' THEN '' ELSE n.command_module || '.' END || n.command_type, n.problem) FROM unusable AS n LIMIT 1) AS first_problem,
+                       (SELECT n.advice FROM unusable AS n LIMIT 1) AS first_advice
+                  FROM unusable) AS u
+        UNION ALL
+        SELECT 14, 'roles', CASE WHEN b.roles = 0 THEN 'ok' ELSE 'problem' END,
+               CASE WHEN b.roles = 0 THEN 'all roles with commands that wait may run them' ELSE pg_catalog.format('%s; %s roles in all', b.first_problem, b.roles) END,
+               b.first_advice
+          FROM (SELECT pg_catalog.count(*) AS roles,
+                       (SELECT pg_catalog.format('role %s %s', n.name, n.problem) FROM barred AS n LIMIT 1) AS first_problem,
+                       (SELECT n.advice FROM barred AS n LIMIT 1) AS first_advice
+                  FROM barred) AS b
+        UNION ALL
+        SELECT 15, 'recurring', CASE WHEN c.schedules = 0 THEN 'ok' ELSE 'problem' END,
+               CASE WHEN c.schedules = 0 THEN 'no recurring schedule is held' ELSE pg_catalog.format('%s recurring schedules are held, %s: %s', c.schedules, c.name, c.reason) END,
+               pg_catalog.format('Repair that with cmdsched.alter_recurring(), then: SELECT cmdsched.resume_recurring(%L);', c.name)
+          FROM (SELECT pg_catalog.count(*) AS schedules, pg_catalog.min(g.name) AS name, pg_catalog.min(g.reason) AS reason FROM cmdsched.recurring AS g WHERE g.status = 'held') AS c
+        UNION ALL
+        SELECT 16, 'hooks', CASE WHEN k.hooks = 0 THEN 'ok' ELSE 'warning' END,
+               CASE WHEN k.hooks = 0 THEN 'no hook is disabled' ELSE pg_catalog.format('%s hooks are disabled, %s: %s', k.hooks, k.keys[1], coalesce(k.keys[3], 'no reason given')) END,
+               pg_catalog.format('When it is repaired: SELECT cmdsched.enable_hook(%L, %L);', k.keys[2], k.keys[1])
+          FROM (SELECT pg_catalog.count(*) AS hooks, pg_catalog.min(ARRAY[o.hook, o.operation_pattern, o.disabled_reason]) AS keys FROM cmdsched.hooks AS o WHERE NOT o.enabled) AS k
+        UNION ALL
+        SELECT 17, 'clock', CASE WHEN h.clock_steps > 0 THEN 'warning' ELSE 'ok' END,
+               CASE WHEN h.clock_steps > 0 THEN pg_catalog.format('the clock of the server was set %s times, the last time by %s ms, to %s', h.clock_steps, pg_catalog.round(h.clock_step_ms), h.clock_step_at)
+                    ELSE 'the scheduler has not seen the clock being set' END,
+               'Commands were late, or sooner than they should, by that much. Have the clock kept in step by a time service that does not set it. SELECT cmdsched.reset_statistics(); forgets it.'
+          FROM h
+        UNION ALL
+        SELECT 18, 'old_snapshots', CASE WHEN s.pid IS NULL THEN 'ok' ELSE 'warning' END,
+               CASE WHEN s.pid IS NOT NULL THEN pg_catalog.format('the transaction of process %s has a snapshot and is %s s old: vacuum cannot remove what went since', s.pid, s.seconds)
+                    WHEN h.sees_sessions THEN 'no transaction with a snapshot is older than 10 minutes'
+                    ELSE 'not known: only members of pg_read_all_stats see the sessions of others' END,
+               pg_catalog.format('End that transaction, if need be by: SELECT pg_terminate_backend(%s);', s.pid)
+          FROM h LEFT JOIN stale AS s ON true
+        UNION ALL
+        SELECT 19, 'prepared_transactions', CASE WHEN p.gid IS NULL THEN 'ok' ELSE 'warning' END,
+               CASE WHEN p.gid IS NULL THEN 'no prepared transaction is older than 5 minutes'
+                    ELSE pg_catalog.format('transaction %L was prepared %s s ago: what it scheduled does not run, what it locked waits', p.gid, p.seconds) END,
+               pg_catalog.format('ROLLBACK PREPARED %L; or COMMIT PREPARED %L;', p.gid, p.gid)
+          FROM h LEFT JOIN prepared AS p ON true
+        UNION ALL
+        SELECT 20, 'table_size', CASE WHEN s.bytes > s.allowed_bytes THEN 'warning' ELSE 'ok' END,
+               pg_catalog.format('cmdsched.scheduled_commands takes %s MB, %s MB of which for indexes, for %s commands', s.bytes / 1048576, s.index_bytes / 1048576, s.commands),
+               'Most of it is free and is used again. To give it back, when commands may wait for some seconds: VACUUM FULL cmdsched.scheduled_commands;'
+          FROM size AS s
+        UNION ALL
+        SELECT 21, 'notify_queue', CASE WHEN q.usage >= 0.9 THEN 'problem' WHEN q.usage >= 0.5 THEN 'warning' ELSE 'ok' END,
+               pg_catalog.format('%s %% of the queue of NOTIFY is in use', pg_catalog.round((100 * q.usage)::numeric)),
+               'A session that has called LISTEN and does not end its transaction keeps it from being emptied: the server log names the process. When it is full, NOTIFY fails.'
+          FROM (SELECT pg_catalog.pg_notification_queue_usage() AS usage) AS q
+    )
+    SELECT c.check_name, c.status,
+           CASE WHEN h.sees_commands OR c.place NOT IN (6, 9, 10, 11, 12, 13, 14, 15, 16) THEN c.detail ELSE c.detail || ' (of what you may see)' END,
+           CASE c.status WHEN 'ok' THEN NULL ELSE c.advice END
+      FROM checks AS c, h
+     ORDER BY c.place, c.check_name DESC;
+END;
+COMMENT ON FUNCTION cmdsched.doctor() IS 'What is in order and what is not, a row for each check, and what to do about it. Everybody may ask, and is told of what they may see.';
 
 -- ---------------------------------------------------------------------------
 -- Inside a handler

@@ -14,11 +14,13 @@
 #define CMDSCHED_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
 #include "postmaster/bgworker.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -35,6 +37,44 @@ object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
 }
 #endif
 
+/* 16 says which indexes need an entry, not only whether they do. */
+static inline TM_Result
+cmdsched_table_tuple_update(Relation table, ItemPointer tid,
+							TupleTableSlot *slot, CommandId cid,
+							Snapshot snapshot, bool wait, bool *needs_entries)
+{
+	TM_FailureData failure;
+	LockTupleMode lock_mode;
+	TM_Result result;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes indexes = TU_None;
+#else
+	bool indexes = false;
+#endif
+
+	result = table_tuple_update(table,
+								tid,
+								slot,
+								cid,
+								snapshot,
+								InvalidSnapshot,
+								wait,
+								&failure,
+								&lock_mode,
+								&indexes);
+#if PG_VERSION_NUM >= 160000
+	*needs_entries = indexes == TU_All;
+#else
+	*needs_entries = indexes;
+#endif
+	return result;
+}
+
+/* 16 has another name for this. */
+#if PG_VERSION_NUM < 160000
+#define pgstat_get_local_beentry_by_index(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
 /* 17 lets a worker connect as a role that may not log in. */
 #if PG_VERSION_NUM >= 170000
 #define CMDSCHED_CAN_BYPASS_ROLELOGINCHECK true
@@ -46,6 +86,13 @@ object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
 /* 17 has infinite intervals. */
 #if PG_VERSION_NUM < 170000
 #define INTERVAL_NOT_FINITE(interval) false
+#endif
+
+/* 17 lets extensions name what they wait for. */
+#if PG_VERSION_NUM >= 170000
+#define cmdsched_wait_event_new(name) WaitEventExtensionNew(name)
+#else
+#define cmdsched_wait_event_new(name) PG_WAIT_EXTENSION
 #endif
 
 /* 18 writes this in front of a declaration. */

@@ -142,7 +142,7 @@ note_released(Oid role, TimestampTz due_at, void *arg)
 	bool *to_applications = arg;
 
 	if (*to_applications)
-		cmdsched_wakeup_note_claimable(due_at);
+		cmdsched_wakeup_note_claimable(role, due_at);
 	else
 		cmdsched_wakeup_note(role, due_at);
 }
@@ -334,7 +334,7 @@ schedule_command(Command *command, OnConflict on_conflict)
 	else
 		insert_under_own_id(command, now, on_conflict);
 	cmdsched_wakeup_note(role, command->due_at);
-	cmdsched_wakeup_note_claimable(command->claimable_at);
+	cmdsched_wakeup_note_claimable(role, command->claimable_at);
 	cmdsched_admission_commit_durably();
 	cmdsched_control_warn_without_worker();
 	return command->schedule_id;
@@ -538,7 +538,7 @@ cmdsched_retry(PG_FUNCTION_ARGS)
 		!cmdsched_command_retry(&key, handler->external, now))
 		PG_RETURN_BOOL(false);
 	if (handler->external)
-		cmdsched_wakeup_note_claimable(now);
+		cmdsched_wakeup_note_claimable(key.scheduled_by, now);
 	else
 		cmdsched_wakeup_note(key.scheduled_by, now);
 	log_change(&key, command_type, "retried");

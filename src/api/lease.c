@@ -9,12 +9,10 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "common/pg_prng.h"
+#include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -26,6 +24,8 @@
 #include "command/history_store.h"
 #include "command/lease_store.h"
 #include "command/occurrence_id.h"
+#include "worker/claim.h"
+#include "worker/lease_end.h"
 #include "worker/occurrence.h"
 #include "worker/wakeup.h"
 
@@ -70,19 +70,66 @@ get_max_commands(FunctionCallInfo fcinfo, int n)
 	return max_commands;
 }
 
-static void
-put_claimed(Datum *values, bool *nulls, void *arg)
+/* A claimed command, until all are there. */
+typedef struct ClaimedRow
 {
-	ReturnSetInfo *rsinfo = arg;
+	HeapTuple row;
+	TimestampTz execute_at;
+} ClaimedRow;
 
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+typedef struct ClaimedRows
+{
+	TupleDesc descriptor;
+	MemoryContext context;
+	ClaimedRow *rows;
+	int nrows;
+	int size;
+} ClaimedRows;
+
+static void
+keep_claimed(Datum *values, bool *nulls, TimestampTz execute_at, void *arg)
+{
+	ClaimedRows *claimed = arg;
+	MemoryContext caller_context = MemoryContextSwitchTo(claimed->context);
+
+	if (claimed->nrows == claimed->size)
+	{
+		claimed->size *= 2;
+		claimed->rows =
+			repalloc_huge(claimed->rows, claimed->size * sizeof(ClaimedRow));
+	}
+	claimed->rows[claimed->nrows].row =
+		heap_form_tuple(claimed->descriptor, values, nulls);
+	claimed->rows[claimed->nrows].execute_at = execute_at;
+	claimed->nrows++;
+	MemoryContextSwitchTo(caller_context);
+}
+
+static int
+compare_claimed(const void *a, const void *b)
+{
+	TimestampTz a_at = ((const ClaimedRow *) a)->execute_at;
+	TimestampTz b_at = ((const ClaimedRow *) b)->execute_at;
+
+	return (a_at > b_at) - (a_at < b_at);
+}
+
+/* In the order of execute_at, which may be before they became due. */
+static void
+return_claimed(ClaimedRows *claimed, ReturnSetInfo *result)
+{
+	qsort(claimed->rows, claimed->nrows, sizeof(ClaimedRow), compare_claimed);
+	for (int i = 0; i < claimed->nrows; i++)
+		tuplestore_puttuple(result->setResult, claimed->rows[i].row);
 }
 
 Datum
 cmdsched_claim_due_commands(PG_FUNCTION_ARGS)
 {
-	LeaseRequest request = {.caller = GetUserId(),
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ClaimRequest request = {.caller = GetUserId(),
 							.now = cmdsched_clock_now()};
+	ClaimedRows claimed = {.context = CurrentMemoryContext, .size = 128};
 
 	cmdsched_argument_prevent_on_standby("cmdsched.claim_due_commands()");
 	request.max_commands = get_max_commands(fcinfo, 0);
@@ -90,14 +137,11 @@ cmdsched_claim_due_commands(PG_FUNCTION_ARGS)
 		request.command_types = PG_GETARG_DATUM(1);
 	request.ends_at = get_lease_end(fcinfo, 2, request.now);
 	InitMaterializedSRF(fcinfo, 0);
+	claimed.descriptor = result->setDesc;
+	claimed.rows = palloc(claimed.size * sizeof(ClaimedRow));
 	if (request.max_commands > 0 && cmdsched_admission_is_at_home())
-	{
-		cmdsched_lease_fail_used_up(request.now,
-									cmdsched_occurrence_end_external);
-		/* If this is rolled back, they are due as before. */
-		cmdsched_wakeup_note_claimable(
-			cmdsched_lease_claim(&request, put_claimed, fcinfo->resultinfo));
-	}
+		cmdsched_claim(&request, keep_claimed, &claimed);
+	return_claimed(&claimed, result);
 	return (Datum) 0;
 }
 
@@ -116,6 +160,12 @@ get_lease(FunctionCallInfo fcinfo, Lease *lease)
 	cmdsched_argument_check_not_null(fcinfo, 1, "claim_token");
 	lease->claim_token = PG_GETARG_DATUM(1);
 	lease->now = cmdsched_clock_now();
+}
+
+static void
+note_end(Oid role, TimestampTz ends_at)
+{
+	cmdsched_wakeup_note_claim(role, ends_at, ends_at, DUE_NEVER);
 }
 
 Datum
@@ -154,70 +204,16 @@ cmdsched_complete(PG_FUNCTION_ARGS)
 									   lease.now);
 	}
 	/* If this is rolled back, it is due when the lease ends. */
-	cmdsched_wakeup_note_claimable(command.execute_at);
+	note_end(command.scheduled_by, command.execute_at);
 	PG_RETURN_BOOL(true);
-}
-
-/* What becomes of a command whose attempt failed; returns its handler. */
-static const Handler *
-decide(FunctionCallInfo fcinfo, const Lease *lease,
-	   const LeasedCommand *command, Settlement *settlement)
-{
-	const Handler *handler =
-		cmdsched_handler_find(command->command_type, command->command_module);
-	TimestampTz again_at = lease->now;
-
-	settlement->status = "pending";
-	if (handler->registered)
-		again_at = cmdsched_retry_next(&handler->retry,
-									   command->attempts,
-									   lease->now,
-									   pg_prng_double(&pg_global_prng_state));
-	if (again_at == DUE_NEVER)
-		settlement->status = "failed";
-	else if (!PG_ARGISNULL(3))
-		again_at =
-			cmdsched_argument_add_span(lease->now,
-									   cmdsched_argument_get_span(fcinfo,
-																  3,
-																  "retry_in"));
-	settlement->execute_at =
-		again_at == DUE_NEVER ? command->ends_at : again_at;
-	/* Where the handler is gone, a worker holds the command. */
-	settlement->due_at = handler->external ? DUE_NEVER : again_at;
-	settlement->claimable_at = handler->external ? again_at : DUE_NEVER;
-	return handler;
-}
-
-static void
-record_failure(const Lease *lease, const LeasedCommand *command,
-			   const Handler *handler, const Settlement *settlement)
-{
-	bool for_good = strcmp(settlement->status, "failed") == 0;
-	HistoryEntry entry = {
-		.policy = handler->history,
-		.outcome = for_good ? HISTORY_FAILED : HISTORY_ATTEMPT_FAILED,
-		.attempt = command->attempts,
-		.finished_at = lease->now,
-	};
-
-	cmdsched_history_record_kept(&entry, &command->key);
-	cmdsched_change_log(for_good ? LOG : DEBUG1,
-						command->key.schedule_id,
-						text_to_cstring(command->command_type),
-						for_good ? "failed" : "attempt_failed",
-						command->attempts,
-						settlement->error);
 }
 
 Datum
 cmdsched_fail(PG_FUNCTION_ARGS)
 {
 	CommandError error = {.sqlerrcode = ERRCODE_EXTERNAL_ROUTINE_EXCEPTION};
-	Settlement settlement = {.error = &error};
 	LeasedCommand command;
-	const Handler *handler;
-	DueTimes times;
+	TimestampTz again_at;
 	Lease lease;
 
 	cmdsched_argument_prevent_on_standby("cmdsched.fail()");
@@ -225,18 +221,20 @@ cmdsched_fail(PG_FUNCTION_ARGS)
 	cmdsched_argument_check_not_null(fcinfo, 2, "error");
 	error.message = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	if (!PG_ARGISNULL(3))
-		(void) cmdsched_argument_get_span(fcinfo, 3, "retry_in");
+		again_at =
+			cmdsched_argument_add_span(lease.now,
+									   cmdsched_argument_get_span(fcinfo,
+																  3,
+																  "retry_in"));
 	if (!cmdsched_lease_find(&lease, &command))
 		PG_RETURN_BOOL(false);
-	handler = decide(fcinfo, &lease, &command, &settlement);
-	cmdsched_lease_settle(&command, &settlement, lease.now);
-	record_failure(&lease, &command, handler, &settlement);
-	if (strcmp(settlement.status, "failed") == 0 &&
-		cmdsched_occurrence_id_schedule(command.key.schedule_id) != NULL)
-		cmdsched_occurrence_end_external(&command.key, lease.now);
-	times.due_at = settlement.due_at;
-	times.claimable_at = Min(settlement.claimable_at, command.ends_at);
-	cmdsched_wakeup_note_change(command.key.scheduled_by, &times);
+	if (!cmdsched_lease_end_fail(&command,
+								 &error,
+								 PG_ARGISNULL(3) ? NULL : &again_at,
+								 lease.now))
+		PG_RETURN_BOOL(false);
+	/* If this is rolled back, it is due when the lease ends. */
+	note_end(command.key.scheduled_by, command.ends_at);
 	PG_RETURN_BOOL(true);
 }
 
@@ -245,12 +243,14 @@ cmdsched_extend_lease(PG_FUNCTION_ARGS)
 {
 	Lease lease;
 	TimestampTz ends_at;
+	Oid role;
 
 	cmdsched_argument_prevent_on_standby("cmdsched.extend_lease()");
 	get_lease(fcinfo, &lease);
 	ends_at = get_lease_end(fcinfo, 2, lease.now);
-	if (!cmdsched_lease_extend(&lease, ends_at))
+	role = cmdsched_lease_extend(&lease, ends_at);
+	if (!OidIsValid(role))
 		PG_RETURN_BOOL(false);
-	cmdsched_wakeup_note_claimable(ends_at);
+	cmdsched_wakeup_note_claimable(role, ends_at);
 	PG_RETURN_BOOL(true);
 }

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -20,14 +21,20 @@
 
 PG_FUNCTION_INFO_V1(cmdsched_list_workers);
 
-#define WORKER_COLUMNS 7
+#define WORKER_COLUMNS 9
 
 static void
 put_process(ReturnSetInfo *rsinfo, const char *kind, int pid,
 			TimestampTz since)
 {
 	Datum values[WORKER_COLUMNS] = {0};
-	bool nulls[WORKER_COLUMNS] = {false, false, true, false, false, true, true};
+	bool nulls[WORKER_COLUMNS] = {
+		[2] = true,
+		[5] = true,
+		[6] = true,
+		[7] = true,
+		[8] = true,
+	};
 
 	if (pid == 0)
 		return;
@@ -54,6 +61,14 @@ describe_state(const WorkerInfo *info)
 	}
 }
 
+/* As in pg_stat_activity, where whole statements are to be seen. */
+static bool
+may_see_commands_of(Oid role)
+{
+	return has_privs_of_role(GetUserId(), role) ||
+		   has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
 static void
 put_executor(ReturnSetInfo *rsinfo, const WorkerInfo *info)
 {
@@ -72,12 +87,16 @@ put_executor(ReturnSetInfo *rsinfo, const WorkerInfo *info)
 	values[3] = CStringGetTextDatum(describe_state(info));
 	values[4] = TimestampTzGetDatum(info->since);
 	values[5] = Int64GetDatum((int64) info->commands_run);
-	/* Whoever may see the command may see its id. */
-	nulls[6] =
-		info->id_len == 0 || !has_privs_of_role(GetUserId(), info->role);
+	nulls[6] = info->id_len == 0 || !may_see_commands_of(info->role);
+	nulls[7] = nulls[8] = nulls[6];
 	if (!nulls[6])
+	{
 		values[6] = PointerGetDatum(
 			cstring_to_text_with_len(info->schedule_id, info->id_len));
+		values[7] = PointerGetDatum(
+			cstring_to_text_with_len(info->command_type, info->type_len));
+		values[8] = TimestampTzGetDatum(info->command_since);
+	}
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

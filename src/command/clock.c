@@ -50,6 +50,12 @@ cmdsched_clock_at(TimestampTz moment)
 	return moved_to != 0 ? moved_to : moment;
 }
 
+bool
+cmdsched_clock_is_moved(void)
+{
+	return moved_to != 0;
+}
+
 /* The moved clock, or else when this transaction began, as now() has it. */
 TimestampTz
 cmdsched_clock_transaction_start(void)

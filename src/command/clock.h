@@ -13,6 +13,7 @@
 #include "datatype/timestamp.h"
 
 extern TimestampTz cmdsched_clock_now(void);
+extern bool cmdsched_clock_is_moved(void);
 extern TimestampTz cmdsched_clock_at(TimestampTz moment);
 extern TimestampTz cmdsched_clock_transaction_start(void);
 extern void cmdsched_clock_move(TimestampTz to);

@@ -113,9 +113,10 @@ fill_row(TupleTableSlot *slot, const Command *command, TimestampTz now)
 }
 
 /* Has the table our three indexes and no other, and no triggers? */
-static bool
-table_is_as_installed(Relation commands, const ExtensionObjects *objects)
+bool
+cmdsched_command_table_is_as_installed(Relation commands)
 {
+	const ExtensionObjects *objects = cmdsched_extension_get();
 	List *indexes;
 	bool as_installed;
 
@@ -155,11 +156,10 @@ insert_index_entry(Oid index_oid, Relation commands, TupleTableSlot *slot,
 	index_close(index, NoLock);
 }
 
-/* The quick way: no executor state, no partial index to be evaluated. */
 static void
-insert_row(Relation commands, const ExtensionObjects *objects,
-		   TupleTableSlot *slot)
+insert_index_entries(Relation commands, TupleTableSlot *slot)
 {
+	const ExtensionObjects *objects = cmdsched_extension_get();
 	static const AttrNumber pkey[] = {Anum_command_schedule_id,
 									  Anum_command_scheduled_by};
 	static const AttrNumber due[] = {Anum_command_scheduled_by,
@@ -171,7 +171,6 @@ insert_row(Relation commands, const ExtensionObjects *objects,
 										Anum_command_claimable_at,
 										Anum_command_schedule_id};
 
-	table_tuple_insert(commands, slot, GetCurrentCommandId(true), 0, NULL);
 	insert_index_entry(objects->commands_pkey,
 					   commands,
 					   slot,
@@ -185,6 +184,73 @@ insert_row(Relation commands, const ExtensionObjects *objects,
 						   slot,
 						   lengthof(parked),
 						   parked);
+}
+
+/* The quick way: no executor state, no partial index to be evaluated. */
+static void
+insert_row(Relation commands, TupleTableSlot *slot)
+{
+	table_tuple_insert(commands, slot, GetCurrentCommandId(true), 0, NULL);
+	insert_index_entries(commands, slot);
+}
+
+/*
+ * Is it we who have locked the row, by rescheduling it in this transaction,
+ * for one?  A change that does not wait cannot tell.
+ */
+static bool
+lock_row(Relation commands, ItemPointer tid, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(commands, NULL);
+	TM_FailureData failure;
+	TM_Result result = table_tuple_lock(commands,
+										tid,
+										snapshot,
+										slot,
+										snapshot->curcid,
+										LockTupleExclusive,
+										LockWaitSkip,
+										0,
+										&failure);
+
+	ExecDropSingleTupleTableSlot(slot);
+	return result == TM_Ok;
+}
+
+static TM_Result
+update_row(Relation commands, ItemPointer tid, Snapshot snapshot,
+		   TupleTableSlot *new_row, bool wait)
+{
+	bool needs_entries;
+	TM_Result result;
+
+	(void) GetCurrentCommandId(true);
+	new_row->tts_tableOid = RelationGetRelid(commands);
+	result = cmdsched_table_tuple_update(commands,
+										 tid,
+										 new_row,
+										 snapshot->curcid,
+										 snapshot,
+										 wait,
+										 &needs_entries);
+	if (result == TM_Ok && needs_entries)
+		insert_index_entries(commands, new_row);
+	return result;
+}
+
+/*
+ * Put a row in the place of the one at tid, in a table that is as installed.
+ * Never waits.
+ */
+TM_Result
+cmdsched_command_update_row(Relation commands, ItemPointer tid,
+							Snapshot snapshot, TupleTableSlot *new_row)
+{
+	TM_Result result = update_row(commands, tid, snapshot, new_row, false);
+
+	if (result == TM_BeingModified && lock_row(commands, tid, snapshot))
+		result = update_row(commands, tid, snapshot, new_row, true);
+	return result;
 }
 
 /* The way that copes with whatever a superuser added to the table. */
@@ -303,8 +369,8 @@ cmdsched_command_insert_new(const Command *command, TimestampTz now)
 
 		fill_row(slot, command, now);
 		slot->tts_tableOid = RelationGetRelid(commands);
-		if (table_is_as_installed(commands, objects))
-			insert_row(commands, objects, slot);
+		if (cmdsched_command_table_is_as_installed(commands))
+			insert_row(commands, slot);
 		else
 			insert_row_by_executor(commands, slot);
 		ExecDropSingleTupleTableSlot(slot);
@@ -444,6 +510,13 @@ read_columns(Command *command, const Datum *values, const bool *isnull)
 	}
 }
 
+/* From a slot whose columns were fetched. */
+void
+cmdsched_command_read(Command *command, TupleTableSlot *slot)
+{
+	read_columns(command, slot->tts_values, slot->tts_isnull);
+}
+
 /* The next pending command, due or not; false at the end. */
 bool
 cmdsched_command_scan_next(CommandScan *scan, Command *command)
@@ -477,36 +550,14 @@ delete_row(CommandScan *scan, bool wait)
 	return result;
 }
 
-/*
- * Is it we who have locked the row, by rescheduling it in this transaction,
- * for one?  A delete that does not wait cannot tell.
- */
-static bool
-lock_row(CommandScan *scan)
-{
-	TupleTableSlot *slot = table_slot_create(scan->commands, NULL);
-	TM_FailureData failure;
-	TM_Result result = table_tuple_lock(scan->commands,
-										&scan->slot->tts_tid,
-										scan->snapshot,
-										slot,
-										scan->snapshot->curcid,
-										LockTupleExclusive,
-										LockWaitSkip,
-										0,
-										&failure);
-
-	ExecDropSingleTupleTableSlot(slot);
-	return result == TM_Ok;
-}
-
 /* Take the command that the scan stands on.  Never waits. */
 ClaimResult
 cmdsched_command_claim(CommandScan *scan)
 {
 	TM_Result result = delete_row(scan, false);
 
-	if (result == TM_BeingModified && lock_row(scan))
+	if (result == TM_BeingModified &&
+		lock_row(scan->commands, &scan->slot->tts_tid, scan->snapshot))
 		result = delete_row(scan, true);
 	switch (result)
 	{
@@ -523,7 +574,7 @@ cmdsched_command_claim(CommandScan *scan)
 bool
 cmdsched_command_keep(CommandScan *scan)
 {
-	return lock_row(scan);
+	return lock_row(scan->commands, &scan->slot->tts_tid, scan->snapshot);
 }
 
 /* The row that the scan stands on, as a composite value. */

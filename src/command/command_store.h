@@ -10,6 +10,7 @@
 #ifndef CMDSCHED_COMMAND_STORE_H
 #define CMDSCHED_COMMAND_STORE_H
 
+#include "access/tableam.h"
 #include "executor/tuptable.h"
 
 #include "command/command.h"
@@ -59,6 +60,14 @@ extern void cmdsched_command_insert_new(const Command *command,
 										TimestampTz now);
 extern bool cmdsched_command_insert(const Command *command, TimestampTz now,
 									OnConflict on_conflict);
+
+/* For those who scan and claim by themselves */
+extern bool cmdsched_command_table_is_as_installed(Relation commands);
+extern TM_Result cmdsched_command_update_row(Relation commands,
+											 ItemPointer tid,
+											 Snapshot snapshot,
+											 TupleTableSlot *new_row);
+extern void cmdsched_command_read(Command *command, TupleTableSlot *slot);
 
 /* Reading them in the order in which they fall due, and claiming */
 extern CommandScan *cmdsched_command_scan_begin(Oid role,

@@ -41,6 +41,7 @@ typedef struct Handler
 	RetryPolicy retry;
 	int64 timeout_us; /* 0 = none */
 	int64 last_duration_us;
+	struct Tally *tally;  /* of worker/tally.c; NULL = not yet known */
 	CommandError problem; /* sqlerrcode 0 = none */
 	const char *hint;
 } Handler;

@@ -15,152 +15,102 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
+#include "command/extension.h"
 #include "command/lease_store.h"
 #include "command/statement.h"
-
-static Datum
-expiry_as_jsonb(TimestampTz now)
-{
-	static const CommandError expired = {
-		.sqlerrcode = ERRCODE_QUERY_CANCELED,
-		.message = "lease expired",
-	};
-
-	return cmdsched_command_error_as_jsonb(&expired, now);
-}
-
-/* ------------------------------------------------------------------------
- * Claiming
- * ------------------------------------------------------------------------
- */
+#include "compat.h"
 
 /*
- * Leases that ended with the last attempt a command has.  Tells of those that
- * are occurrences of a recurring schedule.
+ * The types that are for applications, of which the named ones, or all, are
+ * wanted; a list of LeaseType.
  */
-void
-cmdsched_lease_fail_used_up(TimestampTz now, OccurrenceCallback callback)
+List *
+cmdsched_lease_list_types(Datum command_types)
 {
 	static FixedStatement statement =
-		{"WITH failed AS (UPDATE cmdsched.scheduled_commands "
-		 "SET status = 'failed', "
-		 "claimable_at = NULL, claim_token = NULL, last_error = $2 "
-		 "WHERE ctid = ANY (ARRAY(SELECT c.ctid FROM cmdsched.handlers AS h "
-		 "JOIN cmdsched.scheduled_commands AS c "
-		 "ON c.command_type = h.command_type "
-		 "AND c.command_module = h.command_module "
-		 "WHERE h.external AND c.due_at = 'infinity' "
-		 "AND c.claimable_at <= $1 AND c.claim_token IS NOT NULL "
-		 "AND c.attempts >= h.max_attempts "
-		 "FOR NO KEY UPDATE OF c SKIP LOCKED)) "
-		 "RETURNING schedule_id, scheduled_by, recurring) "
-		 "SELECT schedule_id, scheduled_by FROM failed "
-		 "WHERE recurring IS NOT NULL",
-		 2,
-		 {TIMESTAMPTZOID, JSONBOID}};
-	Datum values[2] = {TimestampTzGetDatum(now), expiry_as_jsonb(now)};
+		{"SELECT command_type, command_module, max_attempts, paused, "
+		 "$1 IS NULL OR command_type = ANY ($1) "
+		 "FROM cmdsched.handlers WHERE external",
+		 1,
+		 {TEXTARRAYOID}};
 	MemoryContext caller_context = CurrentMemoryContext;
 	MemoryContext spi_context;
+	List *types = NIL;
 	OwnerScope scope;
-	CommandKey *keys;
 	uint64 nrows;
 	bool isnull;
 
-	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
+	nrows = cmdsched_statement_run(&statement,
+								   &command_types,
+								   command_types == (Datum) 0 ? "n" : NULL,
+								   &scope);
 	spi_context = MemoryContextSwitchTo(caller_context);
-	keys = palloc(nrows * sizeof(CommandKey));
 	for (uint64 row = 0; row < nrows; row++)
 	{
-		keys[row].schedule_id =
+		LeaseType *type = palloc(sizeof(LeaseType));
+
+		type->command_type =
 			DatumGetTextPCopy(cmdsched_statement_result(row, 1, &isnull));
-		keys[row].scheduled_by =
-			DatumGetObjectId(cmdsched_statement_result(row, 2, &isnull));
+		type->command_module =
+			DatumGetTextPCopy(cmdsched_statement_result(row, 2, &isnull));
+		type->max_attempts =
+			DatumGetInt32(cmdsched_statement_result(row, 3, &isnull));
+		type->paused =
+			DatumGetBool(cmdsched_statement_result(row, 4, &isnull));
+		type->wanted =
+			!type->paused &&
+			DatumGetBool(cmdsched_statement_result(row, 5, &isnull));
+		types = lappend(types, type);
 	}
 	MemoryContextSwitchTo(spi_context);
 	cmdsched_statement_finish(&scope);
-	for (uint64 row = 0; row < nrows; row++)
-		callback(&keys[row], now);
+	return types;
 }
 
 /*
- * Take what is due, and pass it on in that order, after
- * cmdsched_lease_fail_used_up().  Never waits.  Returns where one has to look
- * for them again if this is rolled back.
+ * Claim by a statement, which copes with whatever a superuser added to the
+ * table.  new_row has all the columns.
  */
-TimestampTz
-cmdsched_lease_claim(const LeaseRequest *request, LeaseCallback callback,
-					 void *arg)
+TM_Result
+cmdsched_lease_claim_row(ItemPointer tid, const Datum *new_row)
 {
 	static FixedStatement statement =
-		{"WITH due AS (SELECT c.ctid AS tid, c.execute_at, c.claimable_at "
-		 "FROM cmdsched.handlers AS h "
-		 "JOIN cmdsched.scheduled_commands AS c "
-		 "ON c.command_type = h.command_type "
-		 "AND c.command_module = h.command_module "
-		 "WHERE h.external AND NOT h.paused "
-		 "AND ($2 IS NULL OR h.command_type = ANY ($2)) "
-		 "AND c.due_at = 'infinity' AND c.claimable_at <= $4 "
-		 "AND pg_has_role($1, c.scheduled_by, 'USAGE') "
-		 "ORDER BY c.claimable_at, c.schedule_id LIMIT $3 "
-		 "FOR NO KEY UPDATE OF c SKIP LOCKED), "
-		 "claimed AS (UPDATE cmdsched.scheduled_commands AS c "
-		 "SET attempts = least(c.attempts + 1, 32767), execute_at = $5, "
-		 "claimable_at = $5, claim_token = gen_random_uuid(), "
-		 "last_error = CASE WHEN c.claim_token IS NULL THEN c.last_error "
-		 "ELSE $6 END FROM due WHERE c.ctid = due.tid "
-		 "RETURNING c.*, due.execute_at AS was_due_at, "
-		 "due.claimable_at AS was_claimable_at) "
-		 "SELECT schedule_id, command_type, command_module, command_data, "
-		 "metadata, attempts::integer, claim_token, was_claimable_at "
-		 "FROM claimed "
-		 "ORDER BY was_due_at, schedule_id",
-		 6,
-		 {OIDOID,
-		  TEXTARRAYOID,
-		  INT8OID,
-		  TIMESTAMPTZOID,
-		  TIMESTAMPTZOID,
-		  JSONBOID}};
-	char nulls[] = "      ";
-	Datum values[6];
-	TimestampTz earliest = DUE_NEVER;
+		{"UPDATE cmdsched.scheduled_commands SET attempts = $2, "
+		 "execute_at = $3, claimable_at = $3, claim_token = $4 "
+		 "WHERE ctid = (SELECT ctid FROM cmdsched.scheduled_commands "
+		 "WHERE ctid = $1 FOR NO KEY UPDATE SKIP LOCKED)",
+		 4,
+		 {TIDOID, INT2OID, TIMESTAMPTZOID, UUIDOID}};
+	Datum values[4];
 	OwnerScope scope;
 	uint64 nrows;
 
-	values[0] = ObjectIdGetDatum(request->caller);
-	values[1] = request->command_types;
-	if (request->command_types == (Datum) 0)
-		nulls[1] = 'n';
-	values[2] = Int64GetDatum(request->max_commands);
-	values[3] = TimestampTzGetDatum(request->now);
-	values[4] = TimestampTzGetDatum(request->ends_at);
-	values[5] = expiry_as_jsonb(request->now);
-	nrows = cmdsched_statement_run(&statement, values, nulls, &scope);
-	for (uint64 row = 0; row < nrows; row++)
-	{
-		Datum columns[LEASE_COLUMNS];
-		bool isnull[LEASE_COLUMNS];
-		bool never_null;
-		Datum was_claimable_at =
-			cmdsched_statement_result(row, LEASE_COLUMNS + 1, &never_null);
-
-		earliest = Min(earliest, DatumGetTimestampTz(was_claimable_at));
-		for (int i = 0; i < LEASE_COLUMNS; i++)
-			columns[i] = cmdsched_statement_result(row, i + 1, &isnull[i]);
-		callback(columns, isnull, arg);
-	}
+	values[0] = PointerGetDatum(tid);
+	values[1] = new_row[Anum_command_attempts - 1];
+	values[2] = new_row[Anum_command_claimable_at - 1];
+	values[3] = new_row[Anum_command_claim_token - 1];
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
 	cmdsched_statement_finish(&scope);
-	return earliest;
+	return nrows > 0 ? TM_Ok : TM_BeingModified;
 }
-
-/* ------------------------------------------------------------------------
- * With the token
- * ------------------------------------------------------------------------
- */
 
 #define LEASE_ARGS TEXTOID, UUIDOID, OIDOID, TIMESTAMPTZOID
 #define LEASE_IS_VALID \
@@ -199,6 +149,7 @@ cmdsched_lease_find(const Lease *lease, LeasedCommand *command)
 		MemoryContext spi_context = MemoryContextSwitchTo(caller_context);
 
 		command->key.schedule_id = lease->schedule_id;
+		command->claim_token = lease->claim_token;
 		command->key.scheduled_by =
 			DatumGetObjectId(cmdsched_statement_result(0, 1, &isnull));
 		command->command_type =
@@ -215,173 +166,186 @@ cmdsched_lease_find(const Lease *lease, LeasedCommand *command)
 	return nrows > 0;
 }
 
-/* Remove the command of a lease, and say what it was. */
+/* Does this row, as of now, belong to the lease? */
+static bool
+lease_is_valid(const Lease *lease, TupleTableSlot *row)
+{
+	Datum *values;
+
+	slot_getallattrs(row);
+	values = row->tts_values;
+	return !row->tts_isnull[Anum_command_claim_token - 1] &&
+		   memcmp(DatumGetPointer(values[Anum_command_claim_token - 1]),
+				  DatumGetPointer(lease->claim_token),
+				  UUID_LEN) == 0 &&
+		   DatumGetTimestampTz(values[Anum_command_execute_at - 1]) >
+			   lease->now &&
+		   has_privs_of_role(lease->caller,
+							 DatumGetObjectId(
+								 values[Anum_command_scheduled_by - 1]));
+}
+
+/* What is to be known of a command whose row is about to go. */
+static void
+keep_command(Command *command, const Lease *lease, TupleTableSlot *row)
+{
+	Command in_row;
+
+	cmdsched_command_read(&in_row, row);
+	*command = in_row;
+	command->schedule_id = lease->schedule_id;
+	command->command_type =
+		DatumGetTextPCopy(PointerGetDatum(in_row.command_type));
+	command->command_module =
+		DatumGetTextPCopy(PointerGetDatum(in_row.command_module));
+	command->scheduled_by_name = pstrdup(in_row.scheduled_by_name);
+	command->command_data = (Datum) 0;
+	if (in_row.has_metadata)
+		command->metadata =
+			PointerGetDatum(PG_DETOAST_DATUM_COPY(in_row.metadata));
+	if (in_row.recurring != NULL)
+		command->recurring =
+			DatumGetTextPCopy(PointerGetDatum(in_row.recurring));
+}
+
+/*
+ * Remove the row of a lease as it is now; waits for whoever is changing it.
+ * *changed: look again, it was.
+ */
+static bool
+delete_leased_row(const Lease *lease, Relation commands, Relation index,
+				  Command *command, bool *changed)
+{
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *row = table_slot_create(commands, NULL);
+	IndexScanDesc scan =
+		cmdsched_index_beginscan(commands, index, snapshot, 1);
+	TM_Result result = TM_Deleted;
+	TM_FailureData failure;
+	ScanKeyData key;
+
+	*changed = false;
+	ScanKeyEntryInitialize(&key,
+						   0,
+						   1,
+						   BTEqualStrategyNumber,
+						   InvalidOid,
+						   C_COLLATION_OID,
+						   F_TEXTEQ,
+						   PointerGetDatum(lease->schedule_id));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, row))
+	{
+		if (!lease_is_valid(lease, row))
+			continue;
+		keep_command(command, lease, row);
+		result = table_tuple_delete(commands,
+									&row->tts_tid,
+									GetCurrentCommandId(true),
+									snapshot,
+									InvalidSnapshot,
+									true,
+									&failure,
+									false);
+		*changed = result != TM_Ok;
+		break;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(row);
+	UnregisterSnapshot(snapshot);
+	return result == TM_Ok;
+}
+
+/*
+ * Remove the command of a lease, and say what it was.  By table access, since
+ * it is done for every command.
+ */
 bool
 cmdsched_lease_complete(const Lease *lease, Command *command)
 {
-	static FixedStatement statement =
-		{"DELETE FROM cmdsched.scheduled_commands " LEASE_IS_VALID
-		 "RETURNING scheduled_by, " CMDSCHED_DELETED_COLUMNS,
-		 4,
-		 {LEASE_ARGS}};
-	MemoryContext caller_context = CurrentMemoryContext;
-	Datum values[4];
-	OwnerScope scope;
-	uint64 nrows;
-	bool isnull;
+	const ExtensionObjects *objects = cmdsched_extension_get();
+	Relation commands = table_open(objects->commands, RowExclusiveLock);
+	Relation index = index_open(objects->commands_pkey, RowExclusiveLock);
+	bool changed;
+	bool found;
 
-	fill_lease_args(lease, values);
-	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
-	if (nrows > 0)
+	/* See what this statement did before. */
+	CommandCounterIncrement();
+	do
 	{
-		MemoryContext spi_context = MemoryContextSwitchTo(caller_context);
-		CommandKey key = {.schedule_id = lease->schedule_id};
-
-		key.scheduled_by =
-			DatumGetObjectId(cmdsched_statement_result(0, 1, &isnull));
-		cmdsched_command_read_deleted(command, &key, 2);
-		MemoryContextSwitchTo(spi_context);
-	}
-	cmdsched_statement_finish(&scope);
-	return nrows > 0;
+		CHECK_FOR_INTERRUPTS();
+		found = delete_leased_row(lease, commands, index, command, &changed);
+	} while (changed);
+	index_close(index, NoLock);
+	table_close(commands, NoLock);
+	CommandCounterIncrement();
+	return found;
 }
 
-/* Record that the attempt did not succeed, after cmdsched_lease_find(). */
-void
+/*
+ * Record that the attempt did not succeed.  False, without waiting, where
+ * somebody else has changed or is changing the command.
+ */
+bool
 cmdsched_lease_settle(const LeasedCommand *command,
 					  const Settlement *settlement, TimestampTz now)
 {
 	static FixedStatement statement =
-		{"UPDATE cmdsched.scheduled_commands SET status = $3, "
-		 "execute_at = $4, due_at = $5, claimable_at = $6, "
-		 "claim_token = NULL, last_error = $7 "
-		 "WHERE schedule_id = $1 AND scheduled_by = $2",
-		 7,
+		{"UPDATE cmdsched.scheduled_commands SET status = $4, "
+		 "execute_at = $5, due_at = $6, claimable_at = $7, "
+		 "claim_token = NULL, last_error = $8 "
+		 "WHERE ctid = (SELECT ctid FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2 "
+		 "AND claim_token = $3 FOR NO KEY UPDATE SKIP LOCKED)",
+		 8,
 		 {TEXTOID,
 		  OIDOID,
+		  UUIDOID,
 		  TEXTOID,
 		  TIMESTAMPTZOID,
 		  TIMESTAMPTZOID,
 		  TIMESTAMPTZOID,
 		  JSONBOID}};
-	char nulls[] = "       ";
-	Datum values[7];
+	char nulls[] = "        ";
+	Datum values[8];
 	OwnerScope scope;
+	uint64 nrows;
 
 	values[0] = PointerGetDatum(command->key.schedule_id);
 	values[1] = ObjectIdGetDatum(command->key.scheduled_by);
-	values[2] = CStringGetTextDatum(settlement->status);
-	values[3] = TimestampTzGetDatum(settlement->execute_at);
-	values[4] = TimestampTzGetDatum(settlement->due_at);
-	values[5] = TimestampTzGetDatum(settlement->claimable_at);
+	values[2] = command->claim_token;
+	values[3] = CStringGetTextDatum(settlement->status);
+	values[4] = TimestampTzGetDatum(settlement->execute_at);
+	values[5] = TimestampTzGetDatum(settlement->due_at);
+	values[6] = TimestampTzGetDatum(settlement->claimable_at);
 	if (settlement->claimable_at == DUE_NEVER)
-		nulls[5] = 'n';
-	values[6] = cmdsched_command_error_as_jsonb(settlement->error, now);
-	cmdsched_statement_run(&statement, values, nulls, &scope);
+		nulls[6] = 'n';
+	values[7] = cmdsched_command_error_as_jsonb(settlement->error, now);
+	nrows = cmdsched_statement_run(&statement, values, nulls, &scope);
 	cmdsched_statement_finish(&scope);
+	return nrows > 0;
 }
 
-bool
+/* Let a lease end later, or sooner; returns the role whose command it is. */
+Oid
 cmdsched_lease_extend(const Lease *lease, TimestampTz ends_at)
 {
 	static FixedStatement statement =
 		{"UPDATE cmdsched.scheduled_commands SET execute_at = $5, "
 		 "claimable_at = CASE WHEN claimable_at IS NOT NULL THEN $5 END, "
-		 "due_at = CASE WHEN claimable_at IS NULL THEN $5 ELSE due_at END " LEASE_IS_VALID,
+		 "due_at = CASE WHEN claimable_at IS NULL THEN $5 ELSE due_at END " LEASE_IS_VALID
+		 "RETURNING scheduled_by",
 		 5,
 		 {LEASE_ARGS, TIMESTAMPTZOID}};
 	Datum values[5];
 	OwnerScope scope;
-	uint64 nrows;
+	Oid role = InvalidOid;
+	bool isnull;
 
 	fill_lease_args(lease, values);
 	values[4] = TimestampTzGetDatum(ends_at);
-	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
+	if (cmdsched_statement_run(&statement, values, NULL, &scope) > 0)
+		role = DatumGetObjectId(cmdsched_statement_result(0, 1, &isnull));
 	cmdsched_statement_finish(&scope);
-	return nrows > 0;
-}
-
-/* ------------------------------------------------------------------------
- * For the scheduler
- * ------------------------------------------------------------------------
- */
-
-/*
- * Take the commands whose lease ended out of the hands they were in, after
- * cmdsched_lease_fail_used_up().
- */
-void
-cmdsched_lease_end_expired(TimestampTz now)
-{
-	static FixedStatement statement =
-		{"UPDATE cmdsched.scheduled_commands SET claim_token = NULL, "
-		 "last_error = $2 WHERE ctid = ANY (ARRAY("
-		 "SELECT c.ctid FROM cmdsched.handlers AS h "
-		 "JOIN cmdsched.scheduled_commands AS c "
-		 "ON c.command_type = h.command_type "
-		 "AND c.command_module = h.command_module "
-		 "WHERE h.external AND c.due_at = 'infinity' "
-		 "AND c.claimable_at <= $1 AND c.claim_token IS NOT NULL "
-		 "FOR NO KEY UPDATE OF c SKIP LOCKED))",
-		 2,
-		 {TIMESTAMPTZOID, JSONBOID}};
-	Datum values[2] = {TimestampTzGetDatum(now), expiry_as_jsonb(now)};
-	OwnerScope scope;
-
-	cmdsched_statement_run(&statement, values, NULL, &scope);
-	cmdsched_statement_finish(&scope);
-}
-
-/* The types of which something became due since then. */
-void
-cmdsched_lease_list_due(TimestampTz from, TimestampTz now,
-						DueTypeCallback callback, void *arg)
-{
-	static FixedStatement statement =
-		{"SELECT DISTINCT h.command_type FROM cmdsched.handlers AS h "
-		 "WHERE h.external AND NOT h.paused AND EXISTS ("
-		 "SELECT FROM cmdsched.scheduled_commands AS c "
-		 "WHERE c.command_type = h.command_type "
-		 "AND c.command_module = h.command_module "
-		 "AND c.due_at = 'infinity' AND c.claimable_at >= $1 "
-		 "AND c.claimable_at <= $2)",
-		 2,
-		 {TIMESTAMPTZOID, TIMESTAMPTZOID}};
-	Datum values[2] = {TimestampTzGetDatum(from), TimestampTzGetDatum(now)};
-	OwnerScope scope;
-	uint64 nrows;
-	bool isnull;
-
-	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
-	for (uint64 row = 0; row < nrows; row++)
-		callback(DatumGetTextPP(cmdsched_statement_result(row, 1, &isnull)),
-				 arg);
-	cmdsched_statement_finish(&scope);
-}
-
-/* When the next one is due after that; DUE_NEVER where there is none. */
-TimestampTz
-cmdsched_lease_next_due(TimestampTz now)
-{
-	static FixedStatement statement =
-		{"SELECT min(c.claimable_at) FROM cmdsched.handlers AS h "
-		 "JOIN cmdsched.scheduled_commands AS c "
-		 "ON c.command_type = h.command_type "
-		 "AND c.command_module = h.command_module "
-		 "WHERE h.external AND NOT h.paused AND c.due_at = 'infinity' "
-		 "AND c.claimable_at > $1",
-		 1,
-		 {TIMESTAMPTZOID}};
-	Datum values[1] = {TimestampTzGetDatum(now)};
-	OwnerScope scope;
-	TimestampTz next = DUE_NEVER;
-	bool isnull;
-	Datum value;
-
-	cmdsched_statement_run(&statement, values, NULL, &scope);
-	value = cmdsched_statement_result(0, 1, &isnull);
-	if (!isnull)
-		next = DatumGetTimestampTz(value);
-	cmdsched_statement_finish(&scope);
-	return next;
+	return role;
 }

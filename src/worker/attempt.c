@@ -24,6 +24,7 @@
 #include "worker/attempt.h"
 #include "worker/occurrence.h"
 #include "worker/operation.h"
+#include "worker/tally.h"
 #include "worker/wakeup.h"
 
 /* So often a deadlock or serialization failure does not count. */
@@ -31,7 +32,7 @@
 
 void
 cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
-						  const Handler *handler)
+						  Handler *handler)
 {
 	Size length =
 		Min(VARSIZE_ANY_EXHDR(command->schedule_id), CMDSCHED_MAX_NAME);
@@ -48,15 +49,25 @@ cmdsched_attempt_remember(AttemptRecord *record, const Command *command,
 	record->attempts = command->attempts;
 	record->conflicts = command->conflicts;
 	record->execute_at = command->execute_at;
+	record->due_at = command->due_at;
 	record->retry = handler->retry;
 	record->external = handler->external;
 	record->function = handler->function;
 	record->history = handler->history;
+	record->tally = cmdsched_tally_of(handler, command);
 	record->started = 0;
 	record->is_occurrence = command->recurring != NULL;
 	record->watched = false;
 	record->is_procedure = handler->is_procedure;
 	record->running = true;
+}
+
+/* The handler is about to be called. */
+void
+cmdsched_attempt_begin(AttemptRecord *record, TimestampTz now)
+{
+	record->started = now;
+	cmdsched_tally_begin(record);
 }
 
 /* Times are those of the clock that the command's session goes by. */
@@ -74,7 +85,7 @@ begin_entry(HistoryEntry *entry, const AttemptRecord *record,
 }
 
 static void
-keep_in_history(const AttemptRecord *record, AttemptEnd end)
+keep_in_history(const AttemptRecord *record, AttemptEnd end, TimestampTz ended)
 {
 	static const HistoryOutcome outcomes[] = {
 		[ATTEMPT_FAILED] = HISTORY_ATTEMPT_FAILED,
@@ -87,7 +98,7 @@ keep_in_history(const AttemptRecord *record, AttemptEnd end)
 
 	if (end == ATTEMPT_CONFLICTED)
 		return;
-	begin_entry(&entry, record, GetCurrentTimestamp());
+	begin_entry(&entry, record, ended);
 	entry.outcome = outcomes[end];
 	if (end == ATTEMPT_HELD)
 		entry.attempt = 0;
@@ -123,7 +134,10 @@ log_end(const AttemptRecord *record, AttemptEnd end,
 static void
 tell(const AttemptRecord *record, AttemptEnd end, const Settlement *settlement)
 {
-	keep_in_history(record, end);
+	TimestampTz ended = GetCurrentTimestamp();
+
+	keep_in_history(record, end, ended);
+	cmdsched_tally_end(record, end, settlement->error, ended);
 	log_end(record, end, settlement);
 	cmdsched_operation_attempt_ends(record, end_names[end]);
 }
@@ -138,6 +152,7 @@ cmdsched_attempt_succeeded(const AttemptRecord *record, const Command *command,
 {
 	int64 duration_us = ended - record->started;
 
+	cmdsched_tally_success(record, ended);
 	if (record->history == HISTORY_ALL)
 	{
 		HistoryEntry entry;
@@ -273,7 +288,8 @@ cmdsched_attempt_hold(const AttemptRecord *record, const CommandError *error,
 		return false;
 	/* If this is rolled back, it is due as before, and no sooner than that. */
 	cmdsched_wakeup_note(record->key.scheduled_by, record->execute_at);
-	cmdsched_wakeup_note_claimable(settlement.claimable_at);
+	cmdsched_wakeup_note_claimable(record->key.scheduled_by,
+								   settlement.claimable_at);
 	if (error != NULL)
 		tell(record, ATTEMPT_HELD, &settlement);
 	return true;

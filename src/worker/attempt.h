@@ -14,6 +14,9 @@
 #include "command/invoke.h"
 #include "schedule/retry.h"
 
+/* See tally.c. */
+typedef struct Tally Tally;
+
 typedef enum AttemptEnd
 {
 	ATTEMPT_FAILED, /* and will be made again, later */
@@ -34,11 +37,16 @@ typedef struct AttemptRecord
 	int attempts;
 	int conflicts;
 	TimestampTz execute_at;
+	TimestampTz due_at;
 	TimestampTz started;
 	RetryPolicy retry;
 	bool external; /* it is for an application */
 	Oid function;
 	HistoryPolicy history;
+	Tally *tally;	  /* NULL = not counted */
+	int64 blocks_hit; /* by this process, when it started */
+	int64 blocks_read;
+	uint64 wal_bytes;
 	bool is_occurrence; /* of a recurring schedule */
 	/* Where hooks are told of it; what follows is known only then. */
 	bool watched;
@@ -50,7 +58,8 @@ typedef struct AttemptRecord
 
 extern void cmdsched_attempt_remember(AttemptRecord *record,
 									  const Command *command,
-									  const Handler *handler);
+									  Handler *handler);
+extern void cmdsched_attempt_begin(AttemptRecord *record, TimestampTz now);
 extern void cmdsched_attempt_succeeded(const AttemptRecord *record,
 									   const Command *command,
 									   NullableDatum result,

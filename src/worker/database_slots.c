@@ -87,6 +87,7 @@ cmdsched_database_add(Oid database)
 			entry->since = 0;
 			entry->scheduler_pid = 0;
 			entry->scheduler_latch = NULL;
+			entry->clock_steps = 0;
 			pg_atomic_write_u32(&entry->sweep_requested, 0);
 			pg_atomic_write_u32(&entry->places_of_any, 0);
 			pg_atomic_write_u32(&entry->places_of_idle, 0);
@@ -112,6 +113,7 @@ cmdsched_database_forget(int slot)
 			cmdsched_shared->roles[i].database = InvalidOid;
 		}
 	}
+	cmdsched_leases_forget_locked(cmdsched_shared->databases[slot].database);
 	cmdsched_shared->databases[slot].database = InvalidOid;
 	LWLockRelease(&cmdsched_shared->slots_lock);
 }
@@ -230,6 +232,42 @@ cmdsched_scheduler_request_sweep(int slot)
 	pg_atomic_write_u32(&cmdsched_shared->databases[slot].sweep_requested, 1);
 	pg_memory_barrier();
 	cmdsched_scheduler_wake(slot);
+}
+
+/* The scheduler has seen that the clock was set. */
+void
+cmdsched_database_note_clock_step(int slot, int64 step_us, TimestampTz now)
+{
+	DatabaseSlot *entry = &cmdsched_shared->databases[slot];
+
+	LWLockAcquire(&cmdsched_shared->slots_lock, LW_EXCLUSIVE);
+	entry->clock_steps++;
+	entry->clock_step_us = step_us;
+	entry->clock_step_at = now;
+	LWLockRelease(&cmdsched_shared->slots_lock);
+}
+
+void
+cmdsched_database_forget_clock_steps(int slot)
+{
+	LWLockAcquire(&cmdsched_shared->slots_lock, LW_EXCLUSIVE);
+	cmdsched_shared->databases[slot].clock_steps = 0;
+	LWLockRelease(&cmdsched_shared->slots_lock);
+}
+
+/* How many, and the last of them. */
+int
+cmdsched_database_clock_steps(int slot, int64 *last_us, TimestampTz *last_at)
+{
+	DatabaseSlot *entry = &cmdsched_shared->databases[slot];
+	int steps;
+
+	LWLockAcquire(&cmdsched_shared->slots_lock, LW_SHARED);
+	steps = entry->clock_steps;
+	*last_us = entry->clock_step_us;
+	*last_at = entry->clock_step_at;
+	LWLockRelease(&cmdsched_shared->slots_lock);
+	return steps;
 }
 
 bool

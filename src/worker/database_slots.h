@@ -42,6 +42,11 @@ extern void cmdsched_database_watch_claimable(int slot,
 											  TimestampTz wake_before);
 extern int cmdsched_scheduler_pid(int slot, TimestampTz *since);
 extern void cmdsched_scheduler_wake(int slot);
+extern void cmdsched_database_note_clock_step(int slot, int64 step_us,
+											  TimestampTz now);
+extern void cmdsched_database_forget_clock_steps(int slot);
+extern int cmdsched_database_clock_steps(int slot, int64 *last_us,
+										 TimestampTz *last_at);
 extern void cmdsched_scheduler_request_sweep(int slot);
 extern bool cmdsched_scheduler_take_sweep_request(int slot);
 extern void cmdsched_database_want_places(int slot, int of_any, int of_idle);

@@ -67,7 +67,7 @@ typedef struct CommandGroup
 
 static void
 set_aside(Dispatch *dispatch, const Command *command,
-		  const CommandError *error, const Handler *handler)
+		  const CommandError *error, Handler *handler)
 {
 	AttemptRecord record;
 
@@ -205,8 +205,7 @@ ends_batch(CommandGroup *group, const Handler *handler)
  * what this batch has done is committed.
  */
 static void
-leave_to_trial(CommandGroup *group, const Command *command,
-			   const Handler *handler)
+leave_to_trial(CommandGroup *group, const Command *command, Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
 
@@ -232,7 +231,7 @@ is_suspect(const Dispatch *dispatch, const Command *command)
  */
 static bool
 leave_to_executor(CommandGroup *group, const Command *command,
-				  const Handler *handler)
+				  Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
 
@@ -294,9 +293,9 @@ run_attempt(CommandGroup *group, CommandScan *scan, const Command *command,
 	cmdsched_attempt_remember(&dispatch->last, command, handler);
 	if (cmdsched_operation_is_watched())
 		tell_begin(group, command);
-	dispatch->last.started = group->clock;
 	if (dispatch->before_attempt != NULL)
 		dispatch->before_attempt();
+	cmdsched_attempt_begin(&dispatch->last, group->clock);
 	group_context = MemoryContextSwitchTo(group->command_context);
 	result = cmdsched_invoke_handler(handler, command, scan, dispatch->host);
 	result.isnull |= !handler->returns_jsonb;
@@ -367,8 +366,10 @@ step_over(CommandGroup *group, const Command *command)
  * that is not ours to take.
  */
 static ClaimResult
-claim(Dispatch *dispatch, CommandScan *scan, const Command *command)
+claim(CommandGroup *group, CommandScan *scan, const Command *command)
 {
+	Dispatch *dispatch = group->dispatch;
+
 	if (dispatch->executor_slot == NO_SLOT)
 		/* Workers step over what a session has: they look again after it. */
 		cmdsched_wakeup_note(dispatch->role, command->due_at);
@@ -376,7 +377,9 @@ claim(Dispatch *dispatch, CommandScan *scan, const Command *command)
 		return CLAIM_LOCKED;
 	else
 	{
-		cmdsched_executor_show_command(dispatch->executor_slot, command);
+		cmdsched_executor_show_command(dispatch->executor_slot,
+									   command,
+									   group->clock);
 		cmdsched_journal_show(dispatch->executor_slot,
 							  command,
 							  dispatch->alone);
@@ -387,12 +390,12 @@ claim(Dispatch *dispatch, CommandScan *scan, const Command *command)
 /* It was missed, and is not to be run any more. */
 static void
 drop_occurrence(CommandGroup *group, CommandScan *scan, const Command *command,
-				const Handler *handler)
+				Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
 	MemoryContext group_context;
 
-	switch (claim(dispatch, scan, command))
+	switch (claim(group, scan, command))
 	{
 		case CLAIM_OK:
 			/* An error is as one of its handler. */
@@ -420,7 +423,7 @@ drop_occurrence(CommandGroup *group, CommandScan *scan, const Command *command,
  */
 static void
 release_next_occurrence(CommandGroup *group, CommandScan *scan,
-						const Command *command, const Handler *handler)
+						const Command *command, Handler *handler)
 {
 	Dispatch *dispatch = group->dispatch;
 	MemoryContext group_context;
@@ -447,7 +450,7 @@ release_next_occurrence(CommandGroup *group, CommandScan *scan,
 /* Is this occurrence of a recurring schedule to be run, and in this batch? */
 static bool
 occurrence_may_run(CommandGroup *group, CommandScan *scan,
-				   const Command *command, const Handler *handler)
+				   const Command *command, Handler *handler)
 {
 	MemoryContext group_context =
 		MemoryContextSwitchTo(group->command_context);
@@ -506,7 +509,7 @@ run_command(CommandGroup *group, CommandScan *scan, const Command *command)
 		return !group->complete;
 	if (handler->is_procedure && dispatch->host == INVOKE_IN_EXECUTOR)
 		return !leave_to_executor(group, command, handler);
-	switch (claim(dispatch, scan, command))
+	switch (claim(group, scan, command))
 	{
 		case CLAIM_OK:
 			run_attempt(group, scan, command, handler);

@@ -16,17 +16,34 @@
 
 #include "access/xact.h"
 #include "commands/async.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
+#include "command/lease_scan.h"
 #include "command/lease_store.h"
+#include "worker/claim.h"
 #include "worker/due_notice.h"
-#include "worker/occurrence.h"
+#include "worker/lease_end.h"
 #include "worker/shared_state.h"
 
 /* Commands that become due in swarms cause no more notifications than that. */
 #define NOTICE_INTERVAL_US (5 * 1000L)
+
+/* So many are stepped over before looking again from there. */
+#define MAX_DEAD_ENTRIES 1000
+
+/* One look at the table. */
+typedef struct DueNotice
+{
+	TimestampTz now;
+	TimestampTz next;
+	List *due;	   /* types */
+	List *expired; /* of LeasedCommand */
+} DueNotice;
 
 static TimestampTz next_due = DT_NOBEGIN; /* all before it was told of */
 static TimestampTz last_notice = 0;
@@ -37,27 +54,105 @@ cmdsched_due_notice_begin_anew(void)
 {
 	next_due = DT_NOBEGIN;
 	last_notice = 0;
+	cmdsched_lease_slots_look_again(MyDatabaseId);
+}
+
+/* A lease that ended, in memory of its own. */
+static LeasedCommand *
+keep(const LeaseCandidate *candidate)
+{
+	LeasedCommand *leased = palloc(sizeof(LeasedCommand));
+
+	cmdsched_claim_identify(leased, candidate);
+	leased->key.schedule_id =
+		DatumGetTextPCopy(PointerGetDatum(leased->key.schedule_id));
+	leased->command_type =
+		DatumGetTextPCopy(PointerGetDatum(leased->command_type));
+	leased->command_module =
+		DatumGetTextPCopy(PointerGetDatum(leased->command_module));
+	leased->claim_token = datumCopy(leased->claim_token, false, UUID_LEN);
+	return leased;
+}
+
+/*
+ * The commands of one type and role: whether something became due, whose
+ * leases ended, and when to look again.
+ */
+static void
+look_at_group(DueNotice *notice, LeaseTable *table, const LeaseType *type,
+			  Oid role)
+{
+	CommandPosition from = {.due_at = next_due};
+	LeaseCandidate candidate;
+	TimestampTz next;
+	LeaseScan *scan;
+
+	scan = cmdsched_lease_scan_begin(table,
+									 type->command_type,
+									 type->command_module,
+									 role,
+									 &from);
+	while (cmdsched_lease_scan_next(scan, notice->now, &candidate))
+	{
+		if (candidate.is_claimed)
+			notice->expired = lappend(notice->expired, keep(&candidate));
+		else if (!type->paused)
+			notice->due =
+				list_append_unique_ptr(notice->due, type->command_type);
+	}
+	cmdsched_lease_scan_end(scan);
+
+	from.due_at = notice->now + 1;
+	scan = cmdsched_lease_scan_begin(table,
+									 type->command_type,
+									 type->command_module,
+									 role,
+									 &from);
+	next = cmdsched_lease_scan_peek(scan, MAX_DEAD_ENTRIES);
+	notice->next = Min(notice->next, next);
+	cmdsched_lease_scan_end(scan);
 }
 
 static void
-notify(text *command_type, void *arg)
+look_at_types(DueNotice *notice)
 {
-	Async_Notify("cmdsched_due", text_to_cstring(command_type));
+	LeaseTable *table = cmdsched_lease_table_open();
+	List *types = cmdsched_lease_list_types((Datum) 0);
+	ListCell *cell;
+
+	foreach(cell, types)
+	{
+		LeaseType *type = lfirst(cell);
+		Oid role = InvalidOid;
+
+		while (OidIsValid(role = cmdsched_lease_next_role(table,
+														  type->command_type,
+														  type->command_module,
+														  role)))
+			look_at_group(notice, table, type, role);
+	}
+	cmdsched_lease_table_close(table);
 }
 
 /* Look at the table, and tell of what became due. */
 static void
 look_at_commands(TimestampTz now)
 {
+	DueNotice notice = {.now = now, .next = DUE_NEVER};
+	ListCell *cell;
+
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	cmdsched_lease_fail_used_up(now, cmdsched_occurrence_end_external);
-	cmdsched_lease_end_expired(now);
-	cmdsched_lease_list_due(next_due, now, notify, NULL);
-	next_due = cmdsched_lease_next_due(now);
+	look_at_types(&notice);
+	/* With that they are due: the next round tells of them. */
+	foreach(cell, notice.expired)
+		(void) cmdsched_lease_end_expire(lfirst(cell), now);
+	foreach(cell, notice.due)
+		Async_Notify("cmdsched_due", text_to_cstring(lfirst(cell)));
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	next_due = notice.next;
 	last_notice = now;
 }
 

@@ -87,7 +87,7 @@ typedef struct Executor
 	bool connected;
 	bool in_batch; /* then take is to be put back at exit */
 	bool committing;
-	RoleTake take;
+	MarkTake take;
 	TimestampTz skipped_due;   /* stepped over, DUE_NEVER = nothing */
 	TimestampTz skipped_until; /* go back for it at that time */
 	bool skipped_suspect;	   /* because it seemed unable to run */
@@ -447,7 +447,7 @@ run_batch_transaction(void)
 	if (me.skipped_due != DUE_NEVER &&
 		GetCurrentTimestamp() >= me.skipped_until)
 		go_back();
-	/* The order matters: see role_slots.c. */
+	/* The order matters: see mark.c. */
 	cmdsched_role_take(me.role_slot, &me.take);
 	me.in_batch = true;
 	PG_TRY();
@@ -474,7 +474,7 @@ run_batch_transaction(void)
 	}
 	PG_END_TRY();
 	if (me.dispatch.end != DISPATCH_PROCEDURE)
-		cmdsched_executor_show_command(me.slot, NULL);
+		cmdsched_executor_show_command(me.slot, NULL, 0);
 	cmdsched_journal_clear(me.slot);
 	cmdsched_executor_count_commands(me.slot, me.dispatch.attempts);
 	return extension_exists;
@@ -553,8 +553,10 @@ call_procedure(MemoryContext context)
 											  &command,
 											  INVOKE_IN_EXECUTOR);
 		me.dispatch.last.running = true;
-		me.dispatch.last.started = GetCurrentTimestamp();
-		cmdsched_executor_show_command(me.slot, &command);
+		cmdsched_attempt_begin(&me.dispatch.last, GetCurrentTimestamp());
+		cmdsched_executor_show_command(me.slot,
+									   &command,
+									   me.dispatch.last.started);
 		cmdsched_journal_show(me.slot, &command, me.alone);
 		cmdsched_invoke_procedure(&handler, &command, row);
 		me.dispatch.last.running = false;
@@ -620,7 +622,7 @@ run_procedure(void)
 	PG_END_TRY();
 	disable_timeout(help_timeout, false);
 	cmdsched_command_unlock(&me.dispatch.last.key);
-	cmdsched_executor_show_command(me.slot, NULL);
+	cmdsched_executor_show_command(me.slot, NULL, 0);
 	cmdsched_journal_clear(me.slot);
 	cmdsched_executor_count_commands(me.slot, 1);
 	cmdsched_invoke_clean_session();
@@ -891,7 +893,9 @@ cmdsched_executor_main(Datum arg)
 
 	me.slot = CMDSCHED_PLACE_SLOT(place);
 	pqsignal(SIGQUIT, note_sigquit);
-	cmdsched_worker_setup(StatementCancelHandler, note_sigterm);
+	cmdsched_worker_setup("CmdschedExecutorMain",
+						  StatementCancelHandler,
+						  note_sigterm);
 	if (!cmdsched_shared_state_attach() ||
 		!cmdsched_executor_attach(me.slot, CMDSCHED_PLACE_RESERVATION(place)))
 		proc_exit(0);

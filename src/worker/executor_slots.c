@@ -129,7 +129,7 @@ cmdsched_executor_detach(int slot)
 	RoleSlot *role = &cmdsched_shared->roles[entry->role_slot];
 	uint32 me = (uint32) slot + 1;
 
-	cmdsched_executor_show_command(slot, NULL);
+	cmdsched_executor_show_command(slot, NULL, 0);
 	if (pg_atomic_compare_exchange_u32(&role->waker, &me, WAKER_SCHEDULER))
 		pg_atomic_write_u64(&role->wake_before, (uint64) WAKE_ALWAYS);
 	LWLockAcquire(&cmdsched_shared->slots_lock, LW_EXCLUSIVE);
@@ -320,19 +320,28 @@ cmdsched_executor_ask_for_help(int slot)
 
 /* What is being run; NULL = nothing. */
 void
-cmdsched_executor_show_command(int slot, const Command *command)
+cmdsched_executor_show_command(int slot, const Command *command,
+							   TimestampTz since)
 {
 	ExecutorSlot *entry = &cmdsched_shared->executors[slot];
 	int length = 0;
+	int type_length = 0;
 
 	if (command != NULL)
+	{
 		length =
 			Min(VARSIZE_ANY_EXHDR(command->schedule_id), CMDSCHED_MAX_NAME);
+		type_length =
+			Min(VARSIZE_ANY_EXHDR(command->command_type), CMDSCHED_MAX_NAME);
+	}
 	SpinLockAcquire(&entry->id_lock);
 	if (length > 0)
 	{
 		memcpy(entry->id, VARDATA_ANY(command->schedule_id), length);
+		memcpy(entry->type, VARDATA_ANY(command->command_type), type_length);
+		entry->type_len = type_length;
 		entry->due_at = command->due_at;
+		entry->command_since = since;
 	}
 	entry->id_len = length;
 	SpinLockRelease(&entry->id_lock);
@@ -445,6 +454,9 @@ cmdsched_executor_info(int slot, Oid database, WorkerInfo *info)
 	SpinLockAcquire(&entry->id_lock);
 	info->id_len = entry->id_len;
 	memcpy(info->schedule_id, entry->id, entry->id_len);
+	info->type_len = entry->type_len;
+	memcpy(info->command_type, entry->type, entry->type_len);
+	info->command_since = entry->command_since;
 	SpinLockRelease(&entry->id_lock);
 	return true;
 }

@@ -44,6 +44,9 @@ typedef struct WorkerInfo
 	uint64 commands_run;
 	int id_len;
 	char schedule_id[CMDSCHED_MAX_NAME + 1];
+	int type_len;
+	char command_type[CMDSCHED_MAX_NAME + 1];
+	TimestampTz command_since;
 } WorkerInfo;
 
 /* Places */
@@ -73,7 +76,8 @@ extern void cmdsched_executor_be_busy(int slot);
 extern void cmdsched_executor_ask_for_help(int slot);
 
 /* What they run */
-extern void cmdsched_executor_show_command(int slot, const Command *command);
+extern void cmdsched_executor_show_command(int slot, const Command *command,
+										   TimestampTz since);
 extern bool cmdsched_executor_others_frontier(int slot,
 											  CommandPosition *frontier);
 extern bool cmdsched_executor_others_run(int slot, const Command *command);

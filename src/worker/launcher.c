@@ -180,7 +180,10 @@ forget_dropped_databases(List *databases)
 		if (!list_member_oid(databases, cmdsched_database_oid(slot)) &&
 			cmdsched_scheduler_pid(slot, NULL) == 0 &&
 			cmdsched_database_state(slot) != SCHEDULER_STARTING)
+		{
+			cmdsched_handler_slots_forget(cmdsched_database_oid(slot));
 			cmdsched_database_forget(slot);
+		}
 	}
 }
 
@@ -236,7 +239,7 @@ leave(int code, Datum arg)
 void
 cmdsched_launcher_main(Datum arg)
 {
-	cmdsched_worker_setup(SIG_IGN, die);
+	cmdsched_worker_setup("CmdschedLauncherMain", SIG_IGN, die);
 	if (!cmdsched_shared_state_attach())
 		proc_exit(1);
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);

@@ -175,7 +175,7 @@ insert_command(RecurringSchedule *schedule, TimestampTz at, TimestampTz now)
 	if (!cmdsched_command_insert(&command, now, ON_CONFLICT_KEEP))
 		return false;
 	cmdsched_wakeup_note(command.scheduled_by, command.due_at);
-	cmdsched_wakeup_note_claimable(command.claimable_at);
+	cmdsched_wakeup_note_claimable(command.scheduled_by, command.claimable_at);
 	schedule->status = cstring_to_text("active");
 	schedule->reason = NULL;
 	schedule->next_schedule_id = command.schedule_id;

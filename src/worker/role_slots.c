@@ -3,23 +3,6 @@
  * role_slots.c
  *	  A slot is a role with commands: when is one due, and who has to know.
  *
- * The low-water mark.  Dead index entries cannot be skipped while an old
- * snapshot is open, so a scan must not begin at the first entry but where
- * the last one got to.  Three words make that safe for any number of
- * executors of a role:
- *
- * - mark: everything before it has been seen by an executor that committed,
- *	 or is in the hands of one that will put it back;
- * - pending_min: lowered by every commit that makes something due, after it
- *	 has become visible.  A batch exchanges it for infinity *before* it takes
- *	 its snapshot and begins at the lesser of it and the mark;
- * - mark_version: grows when a batch that took pending_min, or that gave up
- *	 claims which others had stepped over (a group rolled back), ends before
- *	 the mark.  Others that began under the old version must not raise the
- *	 mark over what that batch left for later.
- *
- * A batch that does not commit gives back what it took (role_put_back).
- *
  * IDENTIFICATION
  *	  src/worker/role_slots.c
  *-------------------------------------------------------------------------
@@ -39,7 +22,7 @@ cmdsched_roles_initialize(SharedState *state)
 	{
 		RoleSlot *role = &state->roles[i];
 
-		pg_atomic_init_u64(&role->pending_min, (uint64) DT_NOEND);
+		cmdsched_mark_initialize(&role->mark);
 		pg_atomic_init_u64(&role->next_due, (uint64) DT_NOEND);
 		pg_atomic_init_u64(&role->wake_before, (uint64) WAKE_ALWAYS);
 		pg_atomic_init_u32(&role->waker, WAKER_SCHEDULER);
@@ -47,7 +30,6 @@ cmdsched_roles_initialize(SharedState *state)
 		pg_atomic_init_u32(&role->deaths, 0);
 		pg_atomic_init_u32(&role->failed_starts, 0);
 		pg_atomic_init_u32(&role->nexecutors, 0);
-		SpinLockInit(&role->mark_lock);
 	}
 }
 
@@ -77,7 +59,7 @@ add_role(int slot, Oid database, Oid role)
 	entry->database = database;
 	entry->role = role;
 	entry->database_slot = cmdsched_database_find_locked(database);
-	pg_atomic_write_u64(&entry->pending_min, (uint64) DT_NOEND);
+	cmdsched_mark_begin_anew(&entry->mark);
 	pg_atomic_write_u64(&entry->next_due, (uint64) DT_NOEND);
 	pg_atomic_write_u64(&entry->wake_before, (uint64) WAKE_ALWAYS);
 	pg_atomic_write_u32(&entry->waker, WAKER_SCHEDULER);
@@ -85,9 +67,6 @@ add_role(int slot, Oid database, Oid role)
 	pg_atomic_write_u32(&entry->deaths, 0);
 	pg_atomic_write_u32(&entry->failed_starts, 0);
 	pg_atomic_write_u32(&entry->nexecutors, 0);
-	entry->mark_version = 0;
-	memset(&entry->mark, 0, sizeof(CommandPosition));
-	entry->mark.due_at = DT_NOBEGIN;
 }
 
 /* NO_SLOT where there are too many roles. */
@@ -189,7 +168,7 @@ cmdsched_role_lower(int slot, TimestampTz due_at)
 	RoleSlot *entry = &cmdsched_shared->roles[slot];
 	uint64 wake_before;
 
-	cmdsched_lower(&entry->pending_min, due_at);
+	cmdsched_lower(&entry->mark.pending_min, due_at);
 	pg_memory_barrier();
 	wake_before = pg_atomic_read_u64(&entry->wake_before);
 	while (due_at < (TimestampTz) wake_before)
@@ -210,7 +189,7 @@ cmdsched_role_due(int slot)
 {
 	RoleSlot *entry = &cmdsched_shared->roles[slot];
 	TimestampTz pending =
-		(TimestampTz) pg_atomic_read_u64(&entry->pending_min);
+		(TimestampTz) pg_atomic_read_u64(&entry->mark.pending_min);
 	TimestampTz next = (TimestampTz) pg_atomic_read_u64(&entry->next_due);
 
 	return Min(pending, next);
@@ -270,44 +249,19 @@ cmdsched_role_take_watch(int slot)
 
 /* Before a batch takes its snapshot: where it has to begin. */
 void
-cmdsched_role_take(int slot, RoleTake *take)
+cmdsched_role_take(int slot, MarkTake *take)
 {
-	RoleSlot *entry = &cmdsched_shared->roles[slot];
-	TimestampTz pending =
-		(TimestampTz) pg_atomic_exchange_u64(&entry->pending_min,
-											 (uint64) DT_NOEND);
-
-	SpinLockAcquire(&entry->mark_lock);
-	take->from = entry->mark;
-	take->mark_version = entry->mark_version;
-	SpinLockRelease(&entry->mark_lock);
-	take->took_pending = pending != DT_NOEND;
-	if (pending < take->from.due_at ||
-		(pending == take->from.due_at && take->from.id_len > 0))
-	{
-		take->from.due_at = pending;
-		take->from.id_len = 0;
-	}
+	cmdsched_mark_take(&cmdsched_shared->roles[slot].mark, take);
 }
 
 /* After its commit: it has dealt with everything up to there. */
 void
-cmdsched_role_finish(int slot, const RoleTake *take,
+cmdsched_role_finish(int slot, const MarkTake *take,
 					 const CommandPosition *reached)
 {
 	RoleSlot *entry = &cmdsched_shared->roles[slot];
-	int order;
 
-	SpinLockAcquire(&entry->mark_lock);
-	order = cmdsched_command_position_compare(reached, &entry->mark);
-	if (order > 0 && take->mark_version == entry->mark_version)
-		entry->mark = *reached;
-	else if (order < 0 && take->took_pending)
-	{
-		entry->mark = *reached;
-		entry->mark_version++;
-	}
-	SpinLockRelease(&entry->mark_lock);
+	cmdsched_mark_finish(&entry->mark, take, reached);
 	if (pg_atomic_read_u32(&entry->deaths) != 0)
 		pg_atomic_write_u32(&entry->deaths, 0);
 }
@@ -347,7 +301,7 @@ cmdsched_role_clear_failed_starts(int slot)
 
 /* It did not commit: somebody has to look there again. */
 void
-cmdsched_role_put_back(int slot, const RoleTake *take)
+cmdsched_role_put_back(int slot, const MarkTake *take)
 {
 	cmdsched_role_lower(slot, take->from.due_at);
 }

@@ -13,6 +13,7 @@
 #include "datatype/timestamp.h"
 
 #include "command/command.h"
+#include "worker/mark.h"
 
 /* Does a role need another executor? */
 typedef enum HelpWanted
@@ -21,14 +22,6 @@ typedef enum HelpWanted
 	HELP_NOW,
 	HELP_WHEN_DUE, /* who is there may be in a slow handler */
 } HelpWanted;
-
-/* Which part of a role's commands a batch has to look at. */
-typedef struct RoleTake
-{
-	CommandPosition from;
-	bool took_pending; /* and so answers for what it leaves behind */
-	uint32 mark_version;
-} RoleTake;
 
 extern int cmdsched_role_find_or_add(Oid database, Oid role);
 extern bool cmdsched_role_is(int slot, Oid database, Oid role);
@@ -46,10 +39,10 @@ extern HelpWanted cmdsched_role_help_wanted(int slot);
 extern void cmdsched_role_clear_help(int slot);
 
 /* A batch */
-extern void cmdsched_role_take(int slot, RoleTake *take);
-extern void cmdsched_role_finish(int slot, const RoleTake *take,
+extern void cmdsched_role_take(int slot, MarkTake *take);
+extern void cmdsched_role_finish(int slot, const MarkTake *take,
 								 const CommandPosition *reached);
-extern void cmdsched_role_put_back(int slot, const RoleTake *take);
+extern void cmdsched_role_put_back(int slot, const MarkTake *take);
 extern void cmdsched_role_count_death(int slot);
 extern int cmdsched_role_deaths(int slot);
 extern void cmdsched_role_count_failed_start(int slot);

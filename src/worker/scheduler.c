@@ -786,6 +786,16 @@ forget_times(TimestampTz now)
 	cmdsched_executor_doubt_idle(MyDatabaseId);
 }
 
+/* For doctor(). */
+static void
+note_clock_step(TimestampTz now)
+{
+	int64 step_us = cmdsched_worker_clock_step_us(now);
+
+	if (step_us != 0)
+		cmdsched_database_note_clock_step(database_slot, step_us, now);
+}
+
 static void
 run(void)
 {
@@ -807,6 +817,7 @@ run(void)
 			next_sweep = Min(next_sweep, last_sweep + poll_interval_us());
 		}
 		now = GetCurrentTimestamp();
+		note_clock_step(now);
 		if (cmdsched_worker_clock_was_set_back(now))
 		{
 			forget_times(now);
@@ -852,7 +863,7 @@ cmdsched_scheduler_main(Datum arg)
 	HASHCTL control = {.keysize = sizeof(Oid),
 					   .entrysize = sizeof(RoleMemory)};
 
-	cmdsched_worker_setup(SIG_IGN, die);
+	cmdsched_worker_setup("CmdschedSchedulerMain", SIG_IGN, die);
 	if (!cmdsched_shared_state_attach())
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);

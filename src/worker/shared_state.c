@@ -40,6 +40,7 @@ initialize(SharedState *state)
 	state->preloaded = process_shared_preload_libraries_in_progress;
 	cmdsched_databases_initialize(state);
 	cmdsched_roles_initialize(state);
+	cmdsched_leases_initialize(state);
 	cmdsched_executors_initialize(state);
 	cmdsched_journal_judge();
 }
@@ -58,11 +59,21 @@ attach_structure(void)
 }
 
 static void
+attach_handler_slots(void)
+{
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	cmdsched_handler_slots_attach(cmdsched_shared->preloaded,
+								  cmdsched_shared->tranche);
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static void
 request_memory(void)
 {
 	if (previous_request_hook)
 		previous_request_hook();
 	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)));
+	RequestAddinShmemSpace(cmdsched_handler_slots_size(true));
 }
 
 static void
@@ -73,6 +84,7 @@ create_at_startup(void)
 	cmdsched_shared = NULL;
 	attach_structure();
 	cmdsched_shared->preloaded = true;
+	attach_handler_slots();
 }
 
 /* While shared_preload_libraries are being loaded: ask for the memory. */
@@ -85,18 +97,16 @@ cmdsched_shared_state_install(void)
 	shmem_startup_hook = create_at_startup;
 }
 
-/* False where the server has no shared memory left for us. */
-bool
-cmdsched_shared_state_attach(void)
+/* False where the server has no memory left for it. */
+static bool
+attach_if_there_is_room(void (*attach)(void))
 {
-	static bool refused = false;
 	MemoryContext context = CurrentMemoryContext;
+	volatile bool attached = true;
 
-	if (cmdsched_shared != NULL || refused)
-		return cmdsched_shared != NULL;
 	PG_TRY();
 	{
-		attach_structure();
+		attach();
 	}
 	PG_CATCH();
 	{
@@ -107,9 +117,24 @@ cmdsched_shared_state_attach(void)
 			LWLockRelease(AddinShmemInitLock);
 		}
 		FlushErrorState();
-		refused = true;
+		attached = false;
 	}
 	PG_END_TRY();
+	return attached;
+}
+
+/* False where the server has no shared memory left for us. */
+bool
+cmdsched_shared_state_attach(void)
+{
+	static bool refused = false;
+
+	if (cmdsched_shared != NULL || refused)
+		return cmdsched_shared != NULL;
+	refused = !attach_if_there_is_room(attach_structure);
+	/* Without these, all works, but nothing is counted. */
+	if (!refused)
+		(void) attach_if_there_is_room(attach_handler_slots);
 	return cmdsched_shared != NULL;
 }
 

@@ -18,6 +18,8 @@
 
 #include "worker/database_slots.h"
 #include "worker/executor_slots.h"
+#include "worker/handler_slots.h"
+#include "worker/lease_slots.h"
 #include "worker/role_slots.h"
 
 #define NO_SLOT (-1)

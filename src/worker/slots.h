@@ -19,10 +19,12 @@
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 
+#include "worker/mark.h"
 #include "worker/shared_state.h"
 
 #define MAX_DATABASES 128
 #define MAX_ROLES 512
+#define MAX_LEASE_ROLES 64
 
 /* Stored where nobody need be woken: nothing is due before it. */
 #define WAKE_NEVER DT_NOBEGIN
@@ -39,6 +41,9 @@ typedef struct DatabaseSlot
 	TimestampTz since;
 	int scheduler_pid;
 	Latch *scheduler_latch;
+	int clock_steps;
+	int64 clock_step_us; /* the last of them */
+	TimestampTz clock_step_at;
 	pg_atomic_uint32 sweep_requested;
 	pg_atomic_uint32 places_of_any;	 /* executors that should give way */
 	pg_atomic_uint32 places_of_idle; /* if they have nothing to do */
@@ -51,7 +56,7 @@ typedef struct RoleSlot
 	Oid database;
 	Oid role; /* InvalidOid = free */
 	int database_slot;
-	pg_atomic_uint64 pending_min;
+	Mark mark;
 	pg_atomic_uint64 next_due;	  /* the next one that the last scan saw */
 	pg_atomic_uint64 wake_before; /* news of this time wakes the waker */
 	pg_atomic_uint32 waker;
@@ -59,10 +64,15 @@ typedef struct RoleSlot
 	pg_atomic_uint32 deaths;	  /* executors that ended in a handler */
 	pg_atomic_uint32 failed_starts;
 	pg_atomic_uint32 nexecutors;
-	slock_t mark_lock;
-	uint32 mark_version;
-	CommandPosition mark;
 } RoleSlot;
+
+/* A role with commands for applications. */
+typedef struct LeaseSlot
+{
+	Oid database;
+	Oid role; /* InvalidOid = free */
+	Mark mark;
+} LeaseSlot;
 
 typedef struct ExecutorSlot
 {
@@ -79,8 +89,11 @@ typedef struct ExecutorSlot
 	pg_atomic_uint64 commands_run;
 	slock_t id_lock; /* for what is being run */
 	TimestampTz due_at;
+	TimestampTz command_since;
 	uint8 id_len;
+	uint8 type_len;
 	char id[CMDSCHED_MAX_NAME];
+	char type[CMDSCHED_MAX_NAME];
 } ExecutorSlot;
 
 typedef struct SharedState
@@ -93,30 +106,20 @@ typedef struct SharedState
 	TimestampTz launcher_since;
 	DatabaseSlot databases[MAX_DATABASES];
 	RoleSlot roles[MAX_ROLES];
+	LeaseSlot leases[MAX_LEASE_ROLES];
 	ExecutorSlot executors[CMDSCHED_MAX_EXECUTORS];
 } SharedState;
 
 extern SharedState *cmdsched_shared;
 
-/* Lower a moment that others lower, too. */
-static inline void
-cmdsched_lower(pg_atomic_uint64 *value, TimestampTz due_at)
-{
-	uint64 old = pg_atomic_read_u64(value);
-
-	while (due_at < (TimestampTz) old)
-	{
-		if (pg_atomic_compare_exchange_u64(value, &old, (uint64) due_at))
-			break;
-	}
-}
-
 /* Before anybody else sees it */
 extern void cmdsched_databases_initialize(SharedState *state);
 extern void cmdsched_roles_initialize(SharedState *state);
+extern void cmdsched_leases_initialize(SharedState *state);
 extern void cmdsched_executors_initialize(SharedState *state);
 
 /* For those who hold slots_lock */
 extern int cmdsched_database_find_locked(Oid database);
+extern void cmdsched_leases_forget_locked(Oid database);
 
 #endif

@@ -37,11 +37,24 @@ typedef struct WakeupNote
 	TimestampTz due_at;
 } WakeupNote;
 
+/* The same of commands that are for applications. */
+typedef struct LeaseNote
+{
+	Oid role;
+	int lease_slot;
+	TimestampTz if_done;   /* all of this was committed */
+	TimestampTz if_undone; /* some of it was rolled back */
+} LeaseNote;
+
 static WakeupNote notes[MAX_NOTES];
 static int nnotes = 0;
-static TimestampTz claimable_noted = DUE_NEVER;
+static LeaseNote lease_notes[MAX_NOTES];
+static int nlease_notes = 0;
+static TimestampTz claimable_if_done = DUE_NEVER; /* for the scheduler */
+static TimestampTz claimable_if_undone = DUE_NEVER;
 static bool sweep_noted = false;
 static bool ended = false; /* the transaction of the notes */
+static bool aborted = false;
 static int database_slot = NO_SLOT;
 static Oid database = InvalidOid; /* MyDatabaseId is gone at exit */
 
@@ -56,6 +69,31 @@ ask_for_sweep(void)
 		cmdsched_launcher_wake();
 }
 
+/* undone: some of what this transaction did is rolled back. */
+static void
+pass_on_lease_notes(bool undone)
+{
+	TimestampTz claimable_at = claimable_if_done;
+
+	for (int i = 0; i < nlease_notes; i++)
+	{
+		LeaseNote *note = &lease_notes[i];
+		TimestampTz at = note->if_done;
+
+		if (undone)
+			at = Min(at, note->if_undone);
+		if (note->lease_slot != NO_SLOT && at != DUE_NEVER)
+			cmdsched_lease_slot_lower(note->lease_slot,
+									  database,
+									  note->role,
+									  at);
+	}
+	if (undone)
+		claimable_at = Min(claimable_at, claimable_if_undone);
+	if (claimable_at != DUE_NEVER && database_slot != NO_SLOT)
+		cmdsched_database_lower_claimable(database_slot, claimable_at);
+}
+
 static void
 pass_on_notes(void)
 {
@@ -66,8 +104,7 @@ pass_on_notes(void)
 		else
 			sweep_noted = true;
 	}
-	if (claimable_noted != DUE_NEVER && database_slot != NO_SLOT)
-		cmdsched_database_lower_claimable(database_slot, claimable_noted);
+	pass_on_lease_notes(aborted);
 	if (sweep_noted)
 		ask_for_sweep();
 }
@@ -75,7 +112,7 @@ pass_on_notes(void)
 static bool
 nothing_is_noted(void)
 {
-	return nnotes == 0 && claimable_noted == DUE_NEVER && !sweep_noted;
+	return nnotes == 0 && nlease_notes == 0 && !sweep_noted;
 }
 
 /* How the transaction ended; the notes are passed on a little later. */
@@ -87,8 +124,10 @@ at_transaction_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_ABORT:
 			ended = true;
+			break;
+		case XACT_EVENT_ABORT:
+			ended = aborted = true;
 			break;
 		case XACT_EVENT_PREPARE:
 			/* The rows come with COMMIT PREPARED, of which nobody hears. */
@@ -98,6 +137,15 @@ at_transaction_end(XactEvent event, void *arg)
 		default:
 			break;
 	}
+}
+
+/* Claims that a savepoint gives back can be had again at once. */
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
+					  SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && nlease_notes > 0)
+		pass_on_lease_notes(true);
 }
 
 /* The last step in which a transaction lets others have their say. */
@@ -110,7 +158,9 @@ after_locks(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
 	ended = false;
 	pass_on_notes();
 	nnotes = 0;
-	claimable_noted = DUE_NEVER;
+	nlease_notes = 0;
+	claimable_if_done = claimable_if_undone = DUE_NEVER;
+	aborted = false;
 	sweep_noted = false;
 }
 
@@ -124,6 +174,7 @@ prepare_to_note(void)
 	if (!registered)
 	{
 		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
 		RegisterResourceReleaseCallback(after_locks, NULL);
 		registered = true;
 	}
@@ -161,20 +212,70 @@ cmdsched_wakeup_note(Oid role, TimestampTz due_at)
 	nnotes++;
 }
 
-/* The same of a command that is for an application. */
-void
-cmdsched_wakeup_note_claimable(TimestampTz claimable_at)
+/* NULL where there is no room: a sweep is noted then. */
+static LeaseNote *
+find_lease_note(Oid role)
 {
-	if (claimable_at < claimable_noted && prepare_to_note())
-		claimable_noted = claimable_at;
+	LeaseNote *note;
+
+	for (int i = 0; i < nlease_notes; i++)
+	{
+		if (lease_notes[i].role == role)
+			return &lease_notes[i];
+	}
+	if (!prepare_to_note())
+		return NULL;
+	if (nlease_notes == MAX_NOTES)
+	{
+		sweep_noted = true;
+		return NULL;
+	}
+	note = &lease_notes[nlease_notes++];
+	note->role = role;
+	note->lease_slot = cmdsched_lease_slot_find_or_add(database, role);
+	note->if_done = note->if_undone = DUE_NEVER;
+	return note;
 }
 
-/* The same of whichever it is. */
+/* This transaction makes something of a role claimable at that time. */
+void
+cmdsched_wakeup_note_claimable(Oid role, TimestampTz claimable_at)
+{
+	LeaseNote *note;
+
+	if (claimable_at == DUE_NEVER)
+		return;
+	note = find_lease_note(role);
+	if (note == NULL)
+		return;
+	note->if_done = Min(note->if_done, claimable_at);
+	claimable_if_done = Min(claimable_if_done, claimable_at);
+}
+
+/*
+ * This transaction claims commands of a role, of which the earliest was
+ * claimable at that time, until ends_at; or does away with the claim of one.
+ * The next claim begins at from, should this be rolled back.
+ */
+void
+cmdsched_wakeup_note_claim(Oid role, TimestampTz from, TimestampTz earliest,
+						   TimestampTz ends_at)
+{
+	LeaseNote *note = find_lease_note(role);
+
+	if (note == NULL)
+		return;
+	note->if_undone = Min(note->if_undone, from);
+	claimable_if_undone = Min(claimable_if_undone, earliest);
+	claimable_if_done = Min(claimable_if_done, ends_at);
+}
+
+/* This transaction changes when a command of a role is due. */
 void
 cmdsched_wakeup_note_change(Oid role, const DueTimes *times)
 {
 	cmdsched_wakeup_note(role, times->due_at);
-	cmdsched_wakeup_note_claimable(times->claimable_at);
+	cmdsched_wakeup_note_claimable(role, times->claimable_at);
 }
 
 /* This transaction changes more than it can say. */

@@ -15,7 +15,10 @@
 #include "command/command_store.h"
 
 extern void cmdsched_wakeup_note(Oid role, TimestampTz due_at);
-extern void cmdsched_wakeup_note_claimable(TimestampTz claimable_at);
+extern void cmdsched_wakeup_note_claimable(Oid role, TimestampTz claimable_at);
+extern void cmdsched_wakeup_note_claim(Oid role, TimestampTz from,
+									   TimestampTz earliest,
+									   TimestampTz ends_at);
 extern void cmdsched_wakeup_note_change(Oid role, const DueTimes *times);
 extern void cmdsched_wakeup_note_everything(void);
 

@@ -17,6 +17,7 @@
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -31,6 +32,8 @@
 
 /* No wait is longer, so that a clock that is set cannot freeze us. */
 #define MAX_WAIT_US (60 * USECS_PER_SEC)
+
+static uint32 main_wait_event = PG_WAIT_EXTENSION;
 
 /* ------------------------------------------------------------------------
  * Registering
@@ -103,10 +106,15 @@ cmdsched_worker_has_ended(BackgroundWorkerHandle *handle)
  * ------------------------------------------------------------------------
  */
 
-/* First thing in a worker's main function. */
+/*
+ * First thing in a worker's main function.  wait_event is what it waits for
+ * where there is nothing to do.
+ */
 void
-cmdsched_worker_setup(pqsigfunc sigint_handler, pqsigfunc sigterm_handler)
+cmdsched_worker_setup(const char *wait_event, pqsigfunc sigint_handler,
+					  pqsigfunc sigterm_handler)
 {
+	main_wait_event = cmdsched_wait_event_new(wait_event);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGINT, sigint_handler);
 	pqsignal(SIGTERM, sigterm_handler);
@@ -153,7 +161,7 @@ cmdsched_worker_wait(TimestampTz until)
 		if (WaitLatch(MyLatch,
 					  WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					  wait_us / 1000,
-					  PG_WAIT_EXTENSION) &
+					  main_wait_event) &
 			WL_LATCH_SET)
 			wait_us = 0;
 		else
@@ -175,13 +183,42 @@ cmdsched_worker_clock_was_set_back(TimestampTz now)
 	return set_back;
 }
 
+/*
+ * By how much was it set since this was last asked?  0: by less than a second,
+ * which is what keeping it in step may do.
+ */
+int64
+cmdsched_worker_clock_step_us(TimestampTz now)
+{
+	static TimestampTz last = 0;
+	static instr_time last_steady;
+	instr_time steady;
+	instr_time passed;
+	int64 step_us = 0;
+
+	INSTR_TIME_SET_CURRENT(steady);
+	if (last != 0)
+	{
+		passed = steady;
+		INSTR_TIME_SUBTRACT(passed, last_steady);
+		step_us = now - last - (int64) INSTR_TIME_GET_MICROSEC(passed);
+	}
+	last = now;
+	last_steady = steady;
+	return step_us >= USECS_PER_SEC || step_us <= -USECS_PER_SEC ? step_us : 0;
+}
+
 /* In any session: wait for a condition that others bring about. */
 bool
 cmdsched_worker_wait_until(WorkerCondition condition, void *arg,
 						   int timeout_ms)
 {
+	static uint32 wait_event = 0;
 	TimestampTz deadline =
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+
+	if (wait_event == 0)
+		wait_event = cmdsched_wait_event_new("CmdschedWorkerState");
 
 	while (!condition(arg))
 	{
@@ -191,7 +228,7 @@ cmdsched_worker_wait_until(WorkerCondition condition, void *arg,
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 10,
-						 PG_WAIT_EXTENSION);
+						 wait_event);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -31,11 +31,13 @@ extern BackgroundWorkerHandle *cmdsched_worker_start(WorkerKind kind,
 													 Oid database, Datum arg);
 extern bool cmdsched_worker_has_ended(BackgroundWorkerHandle *handle);
 
-extern void cmdsched_worker_setup(pqsigfunc sigint_handler,
+extern void cmdsched_worker_setup(const char *wait_event,
+								  pqsigfunc sigint_handler,
 								  pqsigfunc sigterm_handler);
 extern bool cmdsched_worker_handle_interrupts(void);
 extern void cmdsched_worker_wait(TimestampTz until);
 extern bool cmdsched_worker_clock_was_set_back(TimestampTz now);
+extern int64 cmdsched_worker_clock_step_us(TimestampTz now);
 extern bool cmdsched_worker_wait_until(WorkerCondition condition, void *arg,
 									   int timeout_ms);
 extern bool cmdsched_worker_database_is_wanted(void);

@@ -106,6 +106,8 @@ SELECT a, unnest(v) FROM (VALUES
 	('history', ARRAY[$$'none'$$, $$'failures'$$, $$'all'$$]),
 	('external', ARRAY['false']),
 	('paused', ARRAY['false']),
+	('within', ARRAY[$$'1 hour'$$]),
+	('buckets', ARRAY['1', '12']),
 	('max_commands', ARRAY['NULL', '1', '100']),
 	('command_types', ARRAY['NULL', $$'{FuzzMail}'$$]),
 	('lease', ARRAY[$$'20 milliseconds'$$, $$'1 minute'$$]),

@@ -29,7 +29,7 @@ SELECT is(count(*), 0::bigint, 'every function is in the schema cmdsched')
 SELECT is(count(*), 0::bigint, 'every relation is in the schema cmdsched')
   FROM relations WHERE relnamespace <> 'cmdsched'::regnamespace;
 SELECT set_eq('SELECT relname::text, relkind::text FROM relations WHERE NOT relispartition',
-              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('hooks', 'r'), ('home', 'r'), ('workers', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v'), ('calendars', 'r'), ('calendar_exceptions', 'r')$$,
+              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('hooks', 'r'), ('home', 'r'), ('workers', 'v'), ('stat_handlers', 'v'), ('stat_roles', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v'), ('calendars', 'r'), ('calendar_exceptions', 'r')$$,
               'the tables and views');
 SELECT set_eq('SELECT signature FROM functions',
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
@@ -43,6 +43,7 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.schedule_on_change()',
                     'cmdsched.get_due_commands(integer)', 'cmdsched.delete_executed(text)', 'cmdsched.process_due_commands(integer)',
                     'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.trigger()', 'cmdsched.run_once()', 'cmdsched.list_workers()',
+                    'cmdsched.list_handler_statistics()', 'cmdsched.reset_statistics()', 'cmdsched.doctor()', 'cmdsched.worker_health()',
                     'cmdsched.adopt()', 'cmdsched.now()', 'cmdsched.set_clock(timestamp with time zone)',
                     'cmdsched.advance_clock(interval)', 'cmdsched.reset_clock()',
                     'cmdsched.schedule_cron(text,text,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)',
@@ -52,6 +53,7 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)',
                     'cmdsched.claim_due_commands(integer,text[],interval)', 'cmdsched.complete(text,uuid,jsonb)',
                     'cmdsched.fail(text,uuid,text,interval)', 'cmdsched.extend_lease(text,uuid,interval)',
+                    'cmdsched.upcoming(interval,integer)', 'cmdsched.explain_command(text)',
                     'cmdsched.create_calendar(text,text)', 'cmdsched.drop_calendar(text)', 'cmdsched.set_opening_hours(text,text,text)',
                     'cmdsched.add_exception(text,date,date,text)', 'cmdsched.remove_exception(text,date,date)',
                     'cmdsched.next_open(text,timestamp with time zone)', 'cmdsched.add_working_time(text,timestamp with time zone,interval)',
@@ -85,6 +87,9 @@ SELECT is(pg_get_function_arguments(f::regprocedure), a, 'the arguments of ' || 
     ('cmdsched.complete(text,uuid,jsonb)', 'schedule_id text, claim_token uuid, result jsonb DEFAULT NULL::jsonb'),
     ('cmdsched.fail(text,uuid,text,interval)', 'schedule_id text, claim_token uuid, error text, retry_in interval DEFAULT NULL::interval'),
     ('cmdsched.extend_lease(text,uuid,interval)', 'schedule_id text, claim_token uuid, lease interval'),
+    ('cmdsched.upcoming(interval,integer)',
+     'within interval DEFAULT ''01:00:00''::interval, buckets integer DEFAULT 12, OUT due_from timestamp with time zone, OUT due_until timestamp with time zone, OUT commands bigint, OUT for_applications bigint, OUT bar text'),
+    ('cmdsched.explain_command(text)', 'schedule_id text'),
     ('cmdsched.start()', ''),
     ('cmdsched.stop(interval)', 'timeout interval DEFAULT ''00:00:05''::interval'),
     ('cmdsched.trigger()', ''),
@@ -122,6 +127,8 @@ SELECT is(pg_get_function_result(f::regprocedure), r, 'the result of ' || f)
     ('cmdsched.complete(text,uuid,jsonb)', 'boolean'),
     ('cmdsched.fail(text,uuid,text,interval)', 'boolean'),
     ('cmdsched.extend_lease(text,uuid,interval)', 'boolean'),
+    ('cmdsched.upcoming(interval,integer)', 'SETOF record'),
+    ('cmdsched.explain_command(text)', 'TABLE(fact text, explanation text)'),
     ('cmdsched.schedule_cron(text,text,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)', 'text'),
     ('cmdsched.schedule_every(text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)', 'text'),
     ('cmdsched.alter_recurring(text,text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)', 'boolean'),
@@ -157,7 +164,7 @@ SELECT col_default_is('cmdsched', 'scheduled_commands', c, d, 'the default of ' 
 SELECT is(count(*), 0::bigint, 'all names sort by their bytes')
   FROM pg_attribute AS a JOIN relations AS r ON r.oid = a.attrelid
  WHERE r.relkind = 'r' AND a.atttypid = 'text'::regtype AND a.attcollation <> '"C"'::regcollation;
-SELECT columns_are('cmdsched', 'workers', ARRAY['pid', 'kind', 'role', 'state', 'since', 'commands_run', 'schedule_id']::name[]);
+SELECT columns_are('cmdsched', 'workers', ARRAY['pid', 'kind', 'role', 'state', 'since', 'commands_run', 'schedule_id', 'command_type', 'command_since']::name[]);
 SELECT throws_ok($$INSERT INTO cmdsched.scheduled_commands (schedule_id, command_type, command_data, execute_at, created_at, scheduled_by, scheduled_by_name, due_at, status)
                    VALUES ('x', 'x', '{}', now(), now(), 10, 'x', now(), 'running')$$, '23514', NULL, 'there is no other status');
 
@@ -176,7 +183,7 @@ SELECT is(count(*), 0::bigint, 'nobody has a privilege on a column')
   FROM pg_attribute AS a JOIN relations AS r ON r.oid = a.attrelid WHERE a.attacl IS NOT NULL;
 SELECT set_eq(format($$SELECT signature FROM functions WHERE NOT has_function_privilege(%L, oid, 'EXECUTE')$$, 'regress_privileges'),
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
-                    'cmdsched.unregister_handler(text,text)', 'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.adopt()',
+                    'cmdsched.unregister_handler(text,text)', 'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.adopt()', 'cmdsched.reset_statistics()',
                     'cmdsched.register_hook(text,regprocedure,integer)', 'cmdsched.unregister_hook(text,text)',
                     'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)', 'cmdsched.create_calendar(text,text)'],
               'only the functions of the administrator are closed');
@@ -219,7 +226,7 @@ SELECT throws_ok(s, '42501', NULL, s)
                     'SELECT cmdsched.adopt()',
                     'SELECT cmdsched.stop()']) AS s;
 SELECT lives_ok(s, s)
-  FROM unnest(ARRAY['SELECT * FROM cmdsched.scheduled_commands', 'SELECT * FROM cmdsched.handlers', 'SELECT * FROM cmdsched.command_history', 'SELECT * FROM cmdsched.workers',
+  FROM unnest(ARRAY['SELECT * FROM cmdsched.scheduled_commands', 'SELECT * FROM cmdsched.handlers', 'SELECT * FROM cmdsched.command_history', 'SELECT * FROM cmdsched.workers', 'SELECT * FROM cmdsched.doctor()', 'SELECT * FROM cmdsched.stat_handlers', 'SELECT * FROM cmdsched.stat_roles',
                     'SELECT * FROM cmdsched.get_due_commands()', 'SELECT cmdsched.get(''x'')', 'SELECT cmdsched.cancel(''x'')',
                     'SELECT cmdsched.reschedule(''x'', now())', 'SELECT cmdsched.retry(''x'')', 'SELECT cmdsched.delete_executed(''x'')',
                     'SELECT cmdsched.process_due_commands()', 'SELECT cmdsched.run_once()', 'SELECT cmdsched.trigger()',

@@ -188,6 +188,15 @@ SET ROLE regress_leases_owner;
 SELECT cmdsched.extend_lease('o', pg_temp.token('o'), '1 hour'), cmdsched.complete('o', pg_temp.token('o'));
 RESET ROLE;
 
+-- Whatever a superuser adds to the table.
+CREATE TABLE leases.changes (id text, attempts integer);
+CREATE FUNCTION leases.note_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO leases.changes VALUES (NEW.schedule_id, NEW.attempts); RETURN NULL; END';
+CREATE TRIGGER note_change AFTER UPDATE ON cmdsched.scheduled_commands FOR EACH ROW EXECUTE FUNCTION leases.note_change();
+SELECT cmdsched.schedule('Mail', schedule_id => 't');
+SELECT pg_temp.claim(1), pg_temp.claim(1), cmdsched.complete('t', pg_temp.token('t'));
+SELECT * FROM leases.changes;
+DROP TRIGGER note_change ON cmdsched.scheduled_commands;
+
 -- Arguments.
 SELECT s.statement, e.code, e.message FROM unnest(ARRAY[
     $$SELECT cmdsched.claim_due_commands(NULL)$$,

@@ -38,9 +38,10 @@ SELECT l.pid = w.pid AS that_one_ran_it FROM workers.log AS l, cmdsched.workers 
 SELECT pg_advisory_lock(4242);
 SELECT cmdsched.schedule('Wait', schedule_id => 'waits');
 SELECT pg_temp.wait_for($$count(*) = 1 FROM cmdsched.workers WHERE schedule_id = 'waits'$$);
-SELECT kind, state, schedule_id FROM cmdsched.workers WHERE kind = 'executor' AND schedule_id IS NOT NULL;
+SELECT kind, state, schedule_id, command_type, command_since BETWEEN now() - interval '1 minute' AND now() AS since_then
+  FROM cmdsched.workers WHERE kind = 'executor' AND schedule_id IS NOT NULL;
 SET ROLE regress_workers;
-SELECT count(*) > 0 AS sees_executors, count(schedule_id) AS ids FROM cmdsched.workers WHERE kind = 'executor';
+SELECT count(*) > 0 AS sees_executors, count(schedule_id) AS ids, count(command_type) + count(command_since) AS others FROM cmdsched.workers WHERE kind = 'executor';
 RESET ROLE;
 SELECT pg_advisory_unlock(4242);
 SELECT pg_temp.wait_until_gone('waits');

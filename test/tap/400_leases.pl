@@ -6,6 +6,7 @@ use warnings;
 
 use Cmdsched;
 use PostgreSQL::Test::Cluster;
+use IPC::Run;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
@@ -91,10 +92,100 @@ $holder->query_safe('ROLLBACK');
 ok($told{Mail}, 'what a transaction had claimed is told of when that is rolled back');
 
 # ----------------------------------------------------------------------------
+# Claims begin where others have got to, and miss nothing
+# ----------------------------------------------------------------------------
+
+query($node, <<'SQL');
+SELECT cmdsched.cancel(schedule_id) FROM cmdsched.scheduled_commands;
+SELECT cmdsched.schedule('Mail', schedule_id => 'older');
+SELECT cmdsched.schedule('Print', schedule_id => 'newer');
+SQL
+like(claim('Print', '1 hour'), qr/^newer 1 /, 'of one type only');
+like(claim('Mail', '1 hour'), qr/^older 1 /, 'then what is older, of another');
+query($node, <<'SQL');
+SELECT cmdsched.schedule('Mail', schedule_id => 'savepoint');
+BEGIN;
+SAVEPOINT s;
+SELECT count(*) FROM cmdsched.claim_due_commands(10);
+ROLLBACK TO s;
+SELECT cmdsched.schedule('Print', schedule_id => 'beside');
+COMMIT;
+SQL
+like(claim('Mail,Print', '1 hour'), qr/^savepoint 1 .*\nbeside 1 /, 'what a savepoint gave back');
+is(query($node, <<'SQL'), "2\n2", 'in the same transaction, too');
+SELECT cmdsched.schedule('Mail', schedule_id => id) FROM unnest('{s1,s2}'::text[]) AS id \g /dev/null
+BEGIN;
+SAVEPOINT s;
+SELECT count(*) FROM cmdsched.claim_due_commands(10);
+ROLLBACK TO s;
+SELECT count(*) FROM cmdsched.claim_due_commands(10);
+COMMIT;
+SQL
+query($node, "SELECT cmdsched.reschedule('savepoint', now() - interval '1 day')");
+like(claim('Mail', '1 hour'), qr/^savepoint 2 /, 'what was moved to the past');
+query($node, "BEGIN; SELECT cmdsched.schedule('Mail', schedule_id => 'prepared'); PREPARE TRANSACTION 'p'");
+query($node, "SELECT cmdsched.schedule('Mail', schedule_id => 'meanwhile')");
+like(claim('Mail', '1 hour'), qr/^meanwhile 1 /, 'beside one that is prepared');
+query($node, "COMMIT PREPARED 'p'");
+wait_for($node, "SELECT string_agg(schedule_id, ' ') FROM cmdsched.claim_due_commands(10)", 'prepared', 'what was prepared');
+query($node, 'SELECT count(cmdsched.cancel(schedule_id)) FROM cmdsched.scheduled_commands');
+
+# Eight applications, that now and then fail, or take back what they did; and
+# others that schedule.
+query($node, <<'SQL');
+CREATE TABLE handled (id text);
+CREATE PROCEDURE carry_out(total integer) LANGUAGE plpgsql AS $$
+DECLARE
+	claimed record;
+	give_up_at timestamptz := clock_timestamp() + interval '60 seconds';
+BEGIN
+	WHILE (SELECT count(*) FROM handled) < total AND clock_timestamp() < give_up_at LOOP
+		FOR claimed IN SELECT * FROM cmdsched.claim_due_commands(1 + floor(random() * 10)::integer, lease => '10 seconds') LOOP
+			BEGIN
+				IF random() < 0.8 THEN
+					INSERT INTO handled SELECT claimed.schedule_id WHERE cmdsched.complete(claimed.schedule_id, claimed.claim_token);
+				ELSE
+					PERFORM cmdsched.fail(claimed.schedule_id, claimed.claim_token, 'no', '0');
+				END IF;
+				IF random() < 0.1 THEN
+					RAISE 'undone';
+				END IF;
+			EXCEPTION WHEN raise_exception THEN
+				PERFORM cmdsched.fail(claimed.schedule_id, claimed.claim_token, 'undone', random() * interval '0.1 seconds');
+			END;
+		END LOOP;
+		IF random() < 0.1 THEN
+			ROLLBACK;
+		ELSE
+			COMMIT;
+		END IF;
+	END LOOP;
+END
+$$;
+CREATE PROCEDURE plan(name text) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..1000 LOOP
+		PERFORM cmdsched.schedule('Many' || i % 3, '{}', now() + (random() - 0.5) * interval '0.2 seconds', schedule_id => name || i);
+		IF random() < 0.1 THEN
+			COMMIT;
+		END IF;
+	END LOOP;
+END
+$$;
+SELECT cmdsched.register_handler('Many' || i, NULL, external => true, max_attempts => 1000) FROM generate_series(0, 2) AS i;
+SQL
+my @clients = map { IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', $_ ]) }
+  ("CALL plan('a')", "CALL plan('b')", ('CALL carry_out(2000)') x 8);
+$_->finish foreach @clients;
+is(query($node, "SELECT count(*), count(DISTINCT id) FROM handled"), '2000|2000', 'each command was handled once, whatever happened');
+is(query($node, 'SELECT count(*) FROM cmdsched.scheduled_commands'), '0', 'and none is left');
+
+# ----------------------------------------------------------------------------
 # Restart
 # ----------------------------------------------------------------------------
 
 query($node, "SELECT cmdsched.schedule('Print', schedule_id => 'kept')");
+query($node, "SELECT cmdsched.schedule('Mail', schedule_id => 'waits')");
 ($token) = claim('Print', '1 hour') =~ /^kept 1 (\S+)$/;
 $_->quit foreach $listener, $holder;
 $node->stop('immediate');
@@ -102,8 +193,25 @@ $node->start;
 wait_for_workers($node, 'the workers are there after a crash');
 is(claim('Print', '1 hour'), '', 'a lease outlives a crash');
 is(query($node, "SELECT cmdsched.complete('kept', '$token')"), 't', 'and can be completed');
-like(claim('Mail', '1 hour'), qr/^given-back 1 /, 'what was not claimed can be');
-query($node, "SELECT cmdsched.cancel('given-back')");
+like(claim('Mail', '1 hour'), qr/^waits 1 /, 'what was not claimed can be');
+query($node, "SELECT cmdsched.cancel('waits')");
+
+# ----------------------------------------------------------------------------
+# Dump and restore
+# ----------------------------------------------------------------------------
+
+query($node, "SELECT cmdsched.schedule('Mail', schedule_id => 'claimed')");
+($token) = claim('Mail', '1 hour') =~ /^claimed 1 (\S+)$/;
+query($node, "SELECT cmdsched.schedule('Mail', schedule_id => 'waiting')");
+query($node, 'CREATE DATABASE restored');
+IPC::Run::run([ 'pg_dump', '-d', $node->connstr('postgres') ], '|', [ 'psql', '-X', '-q', '-d', $node->connstr('restored') ], '>', '/dev/null', '2>', '/dev/null');
+is(query($node, 'SELECT count(*) FROM cmdsched.claim_due_commands(10)', 'restored'), '0', 'in a copy nothing can be claimed');
+query($node, 'SELECT cmdsched.adopt()', 'restored');
+is(query($node, 'SELECT schedule_id FROM cmdsched.claim_due_commands(10)', 'restored'), 'waiting', 'once it is adopted, what was not claimed');
+is(query($node, "SELECT cmdsched.complete('claimed', '$token')", 'restored'), 't', 'and the claim of the other goes on');
+is(query($node, "SELECT cmdsched.complete('claimed', '$token')"), 't', 'as in the original');
+query($node, "SELECT cmdsched.cancel('waiting')");
+query($node, 'DROP DATABASE restored');
 
 # ----------------------------------------------------------------------------
 # Standby and promotion

@@ -29,7 +29,7 @@ sub compile
 	system_or_bail('sh', '-c',
 		join(' ',
 			pg_config('--cc'), pg_config('--cflags'), pg_config('--cflags_sl'), '-shared',
-			'-I', pg_config('--includedir-server'), '-o', $library, "test/modules/$name/$name.c"));
+			'-I', pg_config('--includedir-server'), '-I', 'src', '-o', $library, "test/modules/$name/$name.c"));
 	return $library;
 }
 
