@@ -801,6 +801,26 @@ cmdsched_command_is_due(const CommandKey *key, TimestampTz now)
 	return nrows > 0;
 }
 
+/* Is anything of a role? */
+bool
+cmdsched_command_role_is_due(Oid role, TimestampTz now)
+{
+	static FixedStatement statement =
+		{"SELECT 1 FROM cmdsched.scheduled_commands "
+		 "WHERE scheduled_by = $1 AND due_at <= $2 LIMIT 1",
+		 2,
+		 {OIDOID, TIMESTAMPTZOID}};
+	Datum values[2];
+	OwnerScope scope;
+	uint64 nrows;
+
+	values[0] = ObjectIdGetDatum(role);
+	values[1] = TimestampTzGetDatum(now);
+	nrows = cmdsched_statement_run(&statement, values, NULL, &scope);
+	cmdsched_statement_finish(&scope);
+	return nrows > 0;
+}
+
 /* How many commands has a role waiting?  Counts no further than limit. */
 int64
 cmdsched_command_count(Oid role, int64 limit)

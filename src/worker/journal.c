@@ -68,7 +68,7 @@ typedef struct RunningCommand
 /* One command, or with id_len 0 the next so many of a role. */
 typedef struct Suspect
 {
-	uint32 ncommands; /* 0 = free */
+	pg_atomic_uint32 ncommands; /* 0 = free */
 	Oid database;
 	Oid role;
 	uint32 crashes;
@@ -183,9 +183,9 @@ find_suspect(Oid database, Oid role, const char *id, uint32 id_len)
 	{
 		Suspect *suspect = &journal->suspects[i];
 
-		if (suspect->ncommands > 0 && suspect->database == database &&
-			suspect->role == role && suspect->id_len == id_len &&
-			memcmp(suspect->id, id, id_len) == 0)
+		if (pg_atomic_read_u32(&suspect->ncommands) > 0 &&
+			suspect->database == database && suspect->role == role &&
+			suspect->id_len == id_len && memcmp(suspect->id, id, id_len) == 0)
 			return suspect;
 	}
 	return NULL;
@@ -198,14 +198,14 @@ add_suspect(const RunningCommand *running, uint32 id_len, uint32 ncommands)
 	{
 		Suspect *suspect = &journal->suspects[i];
 
-		if (suspect->ncommands > 0)
+		if (pg_atomic_read_u32(&suspect->ncommands) > 0)
 			continue;
 		memset(suspect, 0, sizeof(Suspect));
 		suspect->database = running->database;
 		suspect->role = running->role;
 		suspect->id_len = id_len;
 		memcpy(suspect->id, running->id, id_len);
-		suspect->ncommands = ncommands;
+		pg_atomic_init_u32(&suspect->ncommands, ncommands);
 		return suspect;
 	}
 	return NULL;
@@ -235,7 +235,7 @@ accuse(const RunningCommand *running, bool same_postmaster)
 	/* Found: it was perhaps one of a batch. */
 	batch = find_suspect(running->database, running->role, "", 0);
 	if (batch != NULL)
-		batch->ncommands--;
+		pg_atomic_fetch_sub_u32(&batch->ncommands, 1);
 	suspect->convicted =
 		(running->alone && same_postmaster) || suspect->crashes >= MAX_CRASHES;
 	ereport(LOG,
@@ -281,8 +281,8 @@ cmdsched_journal_judge(void)
 		Suspect *suspect = &journal->suspects[i];
 
 		if (++suspect->starts > MAX_STARTS)
-			suspect->ncommands = 0;
-		if (suspect->ncommands == 0)
+			pg_atomic_write_u32(&suspect->ncommands, 0);
+		if (pg_atomic_read_u32(&suspect->ncommands) == 0)
 			continue;
 		nsuspects++;
 		if (suspect->starts == 1)
@@ -376,21 +376,27 @@ cmdsched_journal_convicts(Oid role, text *schedule_id)
 	return suspect != NULL && suspect->convicted;
 }
 
-/* The suspects of this database, one after the other; false at the end. */
+/*
+ * The suspects of this database, one after the other; false at the end.
+ * Without a schedule_id they are the next commands of the role.
+ */
 bool
 cmdsched_journal_next(int *place, Oid *role, text **schedule_id)
 {
 	if (!attach() || pg_atomic_read_u32(&journal->nsuspects) == 0)
 		return false;
-	while (*place < MAX_SUSPECTS)
+	while (++*place < MAX_SUSPECTS)
 	{
-		Suspect *suspect = &journal->suspects[(*place)++];
+		Suspect *suspect = &journal->suspects[*place];
 
-		if (suspect->ncommands == 0 || suspect->database != MyDatabaseId ||
-			suspect->id_len == 0)
+		if (pg_atomic_read_u32(&suspect->ncommands) == 0 ||
+			suspect->database != MyDatabaseId)
 			continue;
 		*role = suspect->role;
-		*schedule_id = cstring_to_text_with_len(suspect->id, suspect->id_len);
+		*schedule_id =
+			suspect->id_len == 0
+				? NULL
+				: cstring_to_text_with_len(suspect->id, suspect->id_len);
 		return true;
 	}
 	return false;
@@ -401,8 +407,27 @@ void
 cmdsched_journal_close_case(Oid role, text *schedule_id)
 {
 	Suspect *suspect = attach() ? find_case(role, schedule_id) : NULL;
+	uint32 ncommands;
 
-	if (suspect != NULL && --suspect->ncommands == 0)
+	if (suspect == NULL)
+		return;
+	ncommands = pg_atomic_read_u32(&suspect->ncommands);
+	while (ncommands > 0 &&
+		   !pg_atomic_compare_exchange_u32(&suspect->ncommands,
+										   &ncommands,
+										   ncommands - 1))
+		;
+	if (ncommands == 1)
+		pg_atomic_fetch_sub_u32(&journal->nsuspects, 1);
+}
+
+/* Nothing of the sort is there any more. */
+void
+cmdsched_journal_drop_case(int place)
+{
+	Suspect *suspect = &journal->suspects[place];
+
+	if (pg_atomic_exchange_u32(&suspect->ncommands, 0) > 0)
 		pg_atomic_fetch_sub_u32(&journal->nsuspects, 1);
 }
 

@@ -27,8 +27,10 @@ extern void cmdsched_journal_note_quit(int slot);
 /* Suspects */
 extern bool cmdsched_journal_suspects(const Command *command);
 extern bool cmdsched_journal_convicts(Oid role, text *schedule_id);
+#define FIRST_SUSPECT (-1)
 extern bool cmdsched_journal_next(int *place, Oid *role, text **schedule_id);
 extern void cmdsched_journal_close_case(Oid role, text *schedule_id);
+extern void cmdsched_journal_drop_case(int place);
 
 /* The trial: a suspect runs while nobody else does */
 extern bool cmdsched_trial_enter_batch(int slot, TimestampTz now);

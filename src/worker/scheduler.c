@@ -65,6 +65,9 @@
 /* How often to look whether somebody waits for the database. */
 #define DATABASE_CHECK_US (2 * USECS_PER_SEC)
 
+/* While all wait for suspects, are they still there? */
+#define CASE_CHECK_US (50 * 1000L)
+
 /* A worker that did not start is tried again after that, doubled. */
 #define FIRST_START_WAIT_US (1 * USECS_PER_SEC)
 #define MAX_START_WAIT_US (60 * USECS_PER_SEC)
@@ -593,17 +596,19 @@ look_for_home(void)
 				errhint("Use cmdsched.adopt() to let them run here."));
 }
 
-/* One that is not there, or not due, need not be waited for. */
+/* Suspects that are not there, or not due, need not be waited for. */
 static void
 close_cases(TimestampTz now)
 {
-	int place = 0;
+	int place = FIRST_SUSPECT;
 	CommandKey key;
 
 	while (cmdsched_journal_next(&place, &key.scheduled_by, &key.schedule_id))
 	{
-		if (!cmdsched_command_is_due(&key, now))
-			cmdsched_journal_close_case(key.scheduled_by, key.schedule_id);
+		if (key.schedule_id == NULL
+				? !cmdsched_command_role_is_due(key.scheduled_by, now)
+				: !cmdsched_command_is_due(&key, now))
+			cmdsched_journal_drop_case(place);
 	}
 }
 
@@ -659,6 +664,33 @@ report_error(void)
 	AbortCurrentTransaction();
 	FlushErrorState();
 	RESUME_INTERRUPTS();
+}
+
+/*
+ * The server has just begun, and waits for suspects: they may be cancelled, or
+ * moved to another time, before they are run.  Returns when to look again.
+ */
+static TimestampTz
+watch_cases(TimestampTz now)
+{
+	if (!at_home || !cmdsched_trial_comes_first(now))
+		return DT_NOEND;
+	PG_TRY();
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (cmdsched_extension_find() != NULL)
+			close_cases(now);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		report_error();
+	}
+	PG_END_TRY();
+	return now + CASE_CHECK_US;
 }
 
 /* As sweep(), but an error is logged and tried again later. */
@@ -806,6 +838,7 @@ run(void)
 		TimestampTz now;
 		TimestampTz wake_at;
 		TimestampTz notice_at;
+		TimestampTz cases_at;
 
 		if (cmdsched_worker_handle_interrupts())
 		{
@@ -848,6 +881,8 @@ run(void)
 		wake_at = scheduler_pass(now);
 		notice_at = tell_applications(now);
 		wake_at = Min(wake_at, notice_at);
+		cases_at = watch_cases(now);
+		wake_at = Min(wake_at, cases_at);
 		if (at_home)
 			cmdsched_pruning_run(now);
 		wake_at = Min(wake_at, next_sweep);

@@ -207,6 +207,43 @@ is(query($node, "SELECT count(*) FROM shop.effects WHERE schedule_id = 'slow'"),
 open_gate($node, 'slow');
 ran_once($node, 'slow', 1, 'slow: it has run once');
 
+# Suspects that are cancelled before they are run: one, and two of one batch.
+query($node, <<'SQL');
+CREATE FUNCTION shop.wait_at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_sleep(0.02) FROM generate_series(1, 1000000)
+	WHERE NOT EXISTS (SELECT FROM shop.open_gates WHERE gate = 'cancelled');
+	RETURN NULL;
+END
+$$;
+CREATE TABLE shop.waits_at_commit ();
+CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON shop.waits_at_commit
+	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION shop.wait_at_commit();
+CREATE FUNCTION shop.wait_later(command cmdsched.scheduled_commands) RETURNS void LANGUAGE sql SECURITY DEFINER AS
+	'INSERT INTO shop.waits_at_commit DEFAULT VALUES';
+SELECT cmdsched.register_handler('WaitLater', 'shop.wait_later(cmdsched.scheduled_commands)');
+SQL
+foreach my $case (['Slow', 1], ['WaitLater', 2])
+{
+	my ($type, $ncommands) = @$case;
+	my $what = "cancelled: $ncommands of type $type";
+	my $pid;
+
+	$offset = -s $node->logfile;
+	query($node, "SET ROLE alice; SELECT cmdsched.schedule('$type', schedule_id => 'cancelled-' || i) FROM generate_series(1, $ncommands) AS i");
+	wait_for($node, "SELECT count(*) FROM pg_stat_activity AS a JOIN cmdsched.workers AS w USING (pid) WHERE a.wait_event = 'PgSleep' AND w.role = 'alice' AND w.state = 'running'", '1', "$what: running");
+	reload_conf($node, 'cmdsched.enabled' => 'off');
+	$pid = query($node, "SELECT pid FROM cmdsched.workers WHERE role = 'alice' AND state = 'running'");
+	kill 'KILL', $pid;
+	wait_for_log_line($node, qr/all server processes terminated; reinitializing/, $offset, "$what: kill -9 of its executor");
+	wait_for_workers($node, "$what: the workers are back");
+	is(query($node, "SET ROLE alice; SELECT count(*) FROM generate_series(1, $ncommands) AS i WHERE cmdsched.cancel('cancelled-' || i)"), $ncommands, "$what: cancel()");
+	query($node, "SET ROLE bob; SELECT cmdsched.schedule('Effect', schedule_id => 'cancelled-beside-$type')");
+	reload_conf($node, 'cmdsched.enabled' => 'on');
+	ran_once($node, "cancelled-beside-$type", 1, "$what: the others run");
+	is(query($node, "SELECT e.at - w.since < '9 seconds' FROM shop.effects AS e, cmdsched.workers AS w WHERE e.schedule_id = 'cancelled-beside-$type' AND w.kind = 'scheduler'"), 't', "$what: they do not wait for it");
+}
+
 # ----------------------------------------------------------------------------
 # The whole server ends with each crash
 # ----------------------------------------------------------------------------
