@@ -125,7 +125,7 @@ CREATE TABLE cmdsched.recurring (
     skipped bigint NOT NULL,
     last_skipped_at timestamptz,
     CONSTRAINT recurring_pkey PRIMARY KEY (name, scheduled_by),
-    CONSTRAINT recurring_cron_or_every_check CHECK ((cron IS NULL) <> (every IS NULL)),
+    CONSTRAINT recurring_cron_or_every_check CHECK (cron IS NOT NULL OR every IS NOT NULL),
     CONSTRAINT recurring_dst_gap_check CHECK (dst_gap IN ('shift', 'skip')),
     CONSTRAINT recurring_dst_overlap_check CHECK (dst_overlap IN ('first', 'last', 'both')),
     CONSTRAINT recurring_catch_up_check CHECK (catch_up IN ('none', 'last', 'all')),
@@ -136,8 +136,8 @@ COMMENT ON TABLE cmdsched.recurring IS 'What runs again and again. Its next occu
 COMMENT ON COLUMN cmdsched.recurring.name IS 'The caller''s own, unique together with scheduled_by';
 COMMENT ON COLUMN cmdsched.recurring.scheduled_by IS 'The role that scheduled it and as which it runs';
 COMMENT ON COLUMN cmdsched.recurring.scheduled_by_name IS 'Name of scheduled_by at that time, since oids do not survive a dump';
-COMMENT ON COLUMN cmdsched.recurring.cron IS 'When it runs, as a cron expression; NULL: see every';
-COMMENT ON COLUMN cmdsched.recurring.every IS 'When it runs, as the time from one occurrence to the next; NULL: see cron';
+COMMENT ON COLUMN cmdsched.recurring.cron IS 'When it runs, as schedule_cron() was given it; NULL: see every';
+COMMENT ON COLUMN cmdsched.recurring.every IS 'The time from one occurrence to the next, also where cron is an interval, as in 30 seconds; NULL: cron is a cron expression';
 COMMENT ON COLUMN cmdsched.recurring.timezone IS 'The time zone of both';
 COMMENT ON COLUMN cmdsched.recurring.command_type IS 'Which handler is to be called';
 COMMENT ON COLUMN cmdsched.recurring.command_module IS 'Name space of the command type';
@@ -545,7 +545,7 @@ CREATE FUNCTION cmdsched.schedule_cron(
 ) RETURNS text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_schedule_cron';
-COMMENT ON FUNCTION cmdsched.schedule_cron(text, text, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint) IS 'Has a command run at every instant that a cron expression names in a time zone (NULL: that of the session), as the current user. A schedule of this name is replaced. Returns the schedule_id of the next occurrence; NULL while it is paused.';
+COMMENT ON FUNCTION cmdsched.schedule_cron(text, text, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint) IS 'Has a command run at every instant that a cron expression names in a time zone (NULL: that of the session), as the current user. An interval, as in 30 seconds, is as for cmdsched.schedule_every(). A schedule of this name is replaced. Returns the schedule_id of the next occurrence; NULL while it is paused.';
 
 CREATE FUNCTION cmdsched.schedule_every(
     name text,

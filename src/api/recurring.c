@@ -25,6 +25,7 @@
 #include "command/command_store.h"
 #include "command/handler_store.h"
 #include "command/recurring_store.h"
+#include "schedule/recurrence.h"
 #include "worker/control.h"
 #include "worker/occurrence.h"
 #include "worker/wakeup.h"
@@ -108,7 +109,10 @@ take_cron(FunctionCallInfo fcinfo, int n, RecurringSchedule *schedule)
 	if (PG_ARGISNULL(n))
 		return;
 	schedule->cron = PG_GETARG_TEXT_PP(n);
-	schedule->every = NULL;
+	schedule->every = palloc(sizeof(Interval));
+	if (!cmdsched_recurrence_parse_every(text_to_cstring(schedule->cron),
+										 schedule->every))
+		schedule->every = NULL;
 }
 
 /* What is run; the first of these arguments is the n-th. */

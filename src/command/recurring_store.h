@@ -34,8 +34,8 @@ typedef struct RecurringSchedule
 {
 	RecurringKey key;
 	char *scheduled_by_name;
-	text *cron;		 /* NULL: every */
-	Interval *every; /* NULL: cron */
+	text *cron;		 /* NULL: every was given as an interval */
+	Interval *every; /* NULL: cron says when; or what cron means */
 	text *timezone;
 	text *command_type;
 	text *command_module;

@@ -435,28 +435,34 @@ is_interval(const char *expression)
 								 toupper((unsigned char) *second) != 'L')));
 }
 
+bool
+cmdsched_recurrence_parse_every(const char *expression, Interval *every)
+{
+	expression += strspn(expression, " \t\n\r");
+	if (!is_interval(expression))
+		return false;
+	*every =
+		*DatumGetIntervalP(DirectFunctionCall3(interval_in,
+											   CStringGetDatum(expression),
+											   ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1)));
+	return true;
+}
+
 void
 cmdsched_recurrence_parse(Recurrence *recurrence, const char *expression,
 						  const char *zone)
 {
 	CronProblem problem;
 
-	expression += strspn(expression, " \t\n\r");
 	memset(recurrence, 0, sizeof(Recurrence));
 	recurrence->timezone = cmdsched_recurrence_find_zone(zone);
-	recurrence->is_cron = !is_interval(expression);
-	if (recurrence->is_cron)
-	{
-		if (!cmdsched_cron_parse(&recurrence->cron, expression, &problem))
-			cmdsched_cron_raise(&problem);
-		return;
-	}
-	recurrence->every =
-		*DatumGetIntervalP(DirectFunctionCall3(interval_in,
-											   CStringGetDatum(expression),
-											   ObjectIdGetDatum(InvalidOid),
-											   Int32GetDatum(-1)));
-	cmdsched_recurrence_check_every(&recurrence->every);
+	recurrence->is_cron =
+		!cmdsched_recurrence_parse_every(expression, &recurrence->every);
+	if (!recurrence->is_cron)
+		cmdsched_recurrence_check_every(&recurrence->every);
+	else if (!cmdsched_cron_parse(&recurrence->cron, expression, &problem))
+		cmdsched_cron_raise(&problem);
 }
 
 /* What daylight saving is to do to it. */

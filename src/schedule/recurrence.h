@@ -41,6 +41,10 @@ typedef struct Recurrence
 	DstOverlap dst_overlap;
 } Recurrence;
 
+/* False: it is no interval, but a cron expression. */
+extern bool cmdsched_recurrence_parse_every(const char *expression,
+											Interval *every);
+
 /*
  * A cron expression or an interval, in a time zone: errors say what is wrong
  * with it.  The anchor is the caller's to set.

@@ -74,7 +74,7 @@ make_recurrence(const RecurringSchedule *schedule, Recurrence *recurrence,
 		text_is(schedule->dst_overlap, "both")	 ? DST_OVERLAP_BOTH
 		: text_is(schedule->dst_overlap, "last") ? DST_OVERLAP_LAST
 												 : DST_OVERLAP_FIRST;
-	recurrence->is_cron = schedule->cron != NULL;
+	recurrence->is_cron = schedule->every == NULL;
 	if (recurrence->is_cron)
 		return cmdsched_cron_parse(&recurrence->cron,
 								   text_to_cstring(schedule->cron),

@@ -219,6 +219,26 @@ SELECT * FROM pg_temp.state('report');
 SELECT cmdsched.alter_recurring('other'), cmdsched.pause_recurring('other'), cmdsched.resume_recurring('other'), cmdsched.unschedule('other');
 ROLLBACK;
 
+-- An interval where a cron expression could be, as pg_cron has it.
+BEGIN;
+SELECT cmdsched.set_clock('2040-01-01 12:00');
+SELECT cmdsched.schedule_cron('poll', '30 seconds', 'Do');
+SELECT name, cron, every, next_run FROM cmdsched.recurring_schedules;
+SELECT cmdsched.advance_clock('1 minute');
+SELECT id FROM pg_temp.ran();
+-- The same again goes on; so does another way to say it, by schedule_every().
+SELECT cmdsched.schedule_cron('poll', '30 seconds', 'Do');
+SELECT cmdsched.schedule_every('poll', '30 seconds', 'Do');
+SELECT name, cron, every, next_run, runs FROM cmdsched.recurring_schedules;
+SELECT cmdsched.alter_recurring('poll', cron => ' 1 month ', starts_at => '2040-01-31');
+SELECT name, cron, every, next_run FROM cmdsched.recurring_schedules;
+SELECT cmdsched.alter_recurring('poll', cron => '0 0 * * *');
+SELECT name, cron, every, next_run FROM cmdsched.recurring_schedules;
+SELECT cmdsched.alter_recurring('poll', cron => '59 seconds', starts_at => '-infinity');
+SELECT cmdsched.alter_recurring('poll', catch_up => 'all');
+SELECT name, cron, every, next_run FROM cmdsched.recurring_schedules;
+ROLLBACK;
+
 -- By its own handler.
 BEGIN;
 SELECT cmdsched.set_clock('2040-01-01 12:00');
@@ -323,7 +343,7 @@ SELECT arguments, e.* FROM (VALUES
     ($$'x', NULL, 'Do'$$), ($$'x', '', 'Do'$$), ($$'x', '* * * *', 'Do'$$), ($$'x', '* * * * * * *', 'Do'$$),
     ($$'x', '60 * * * *', 'Do'$$), ($$'x', '* 24 * * *', 'Do'$$), ($$'x', '* * 0 * *', 'Do'$$), ($$'x', '* * * foo *', 'Do'$$), ($$'x', '* * * * 8', 'Do'$$),
     ($$'x', '5-1 * * * *', 'Do'$$), ($$'x', '*/0 * * * *', 'Do'$$), ($$'x', '1,, * * * *', 'Do'$$), ($$'x', '99999999999 * * * *', 'Do'$$),
-    ($$'x', '0 0 31 2 *', 'Do'$$), ($$'x', '* * * * *', NULL$$), ($$'x', '* * * * *', 'Do', NULL$$), ($$'x', '* * * * *', 'Nothing'$$),
+    ($$'x', '0 0 31 2 *', 'Do'$$), ($$'x', '0 seconds', 'Do'$$), ($$'x', '-5 minutes', 'Do'$$), ($$'x', '30 secs of it', 'Do'$$), ($$'x', '178000000 years', 'Do'$$), ($$'x', '9999999999 years', 'Do'$$), ($$'x', '* * * * *', NULL$$), ($$'x', '* * * * *', 'Do', NULL$$), ($$'x', '* * * * *', 'Nothing'$$),
     ($$'x', '* * * * *', 'Do', timezone => 'Europe/Atlantis'$$), ($$'x', '* * * * *', 'Do', dst_gap => 'jump'$$), ($$'x', '* * * * *', 'Do', dst_overlap => 'none'$$),
     ($$'x', '* * * * *', 'Do', catch_up => 'some'$$), ($$'x', '* * * * *', 'Do', catch_up_limit => 0$$), ($$'x', '* * * * *', 'Do', catch_up_limit => 1001$$),
     ($$'x', '* * * * *', 'Do', overlap => 'kill'$$), ($$'x', '* * * * *', 'Do', spread => '-1 minute'$$), ($$'x', '* * * * *', 'Do', spread => '25 hours'$$), ($$'x', '* * * * *', 'Do', starts_at => 'infinity'$$), ($$'x', '* * * * *', 'Do', starts_at => '0010-01-01 BC'$$), ($$'x', '* * * * *', 'Do', max_runs => 0$$),
