@@ -119,6 +119,9 @@ missing_packages()
 		/usr/bin/python3 -c "import importlib.util as u; exit(not u.find_spec('$package'))" || echo "python3-$package"
 	done
 
+	command -v prometheus >/dev/null || echo prometheus
+	command -v prometheus-postgres-exporter >/dev/null || echo prometheus-postgres-exporter
+
 	# For test/differential, which knows the versions of Debian 12 only.
 	if [ "$pg_major" = 15 ]; then
 		for package in croniter dateutil; do
@@ -150,22 +153,40 @@ install_missing()
 	find_postgres
 }
 
-# A package of PostgreSQL makes and starts a cluster when it is new.  We want
-# none, but whoever installs the next version may: the setting goes again.
+# A package of PostgreSQL makes and starts a cluster when it is new, one of
+# Prometheus a service.  We want neither, but whoever installs the next version
+# may: the settings go again.
 apt_install()
 {
-	local policy=/etc/postgresql-common/createcluster.d/cmdsched-test.conf log status=0
+	local clusters=/etc/postgresql-common/createcluster.d/cmdsched-test.conf
+	local services=/usr/sbin/policy-rc.d log status=0
 	log=$(mktemp)
-	mkdir -p "${policy%/*}"
-	echo 'create_main_cluster = false' >"$policy"
+	mkdir -p "${clusters%/*}"
+	echo 'create_main_cluster = false' >"$clusters"
+	if [ -e "$services" ]; then
+		services=
+	else
+		printf '#!/bin/sh\ncase "$1" in prometheus*) exit 101 ;; esac\n' >"$services"
+		chmod 755 "$services"
+	fi
 	{
 		apt-get update &&
-			DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+			DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" &&
+			disable_services "$@"
 	} </dev/null >"$log" 2>&1 || status=$?
-	rm -f "$policy"
+	rm -f "$clusters" ${services:+"$services"}
 	[ $status = 0 ] || tail -n 40 "$log" >&2
 	rm -f "$log"
 	return $status
+}
+
+# They would be started with the machine.
+disable_services()
+{
+	local package
+	for package; do
+		[[ $package != prometheus* ]] || update-rc.d "$package" disable
+	done
 }
 
 build_and_install()
