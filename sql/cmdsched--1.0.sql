@@ -626,6 +626,14 @@ COMMENT ON COLUMN cmdsched.recurring_schedules.next_run IS 'When the next attemp
 COMMENT ON COLUMN cmdsched.recurring_schedules.next_schedule_id IS 'The schedule_id of that occurrence';
 REVOKE ALL ON TABLE cmdsched.recurring_schedules FROM PUBLIC;
 GRANT SELECT ON TABLE cmdsched.recurring_schedules TO PUBLIC;
+
+-- A procedure, since VACUUM and its like end the transaction.
+CREATE PROCEDURE cmdsched.run_sql(command_data jsonb)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'cmdsched_run_sql';
+COMMENT ON PROCEDURE cmdsched.run_sql(jsonb) IS 'A handler: runs {"sql": "..."} as the role that scheduled it, in one transaction. VACUUM and other statements that cannot run in a transaction have to be alone in the text.';
+REVOKE ALL ON PROCEDURE cmdsched.run_sql(jsonb) FROM PUBLIC;
+
 CREATE FUNCTION cmdsched.next_runs(
     cron_or_interval text,
     timezone text DEFAULT NULL,

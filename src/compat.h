@@ -111,11 +111,11 @@ cmdsched_table_tuple_update(Relation table, ItemPointer tid,
 
 /* 18 took the run_once argument away. */
 #if PG_VERSION_NUM >= 180000
-#define cmdsched_portal_run(portal, dest, qc) \
-	PortalRun(portal, FETCH_ALL, true, dest, dest, qc)
+#define cmdsched_portal_run(portal, is_top_level, dest, qc) \
+	PortalRun(portal, FETCH_ALL, is_top_level, dest, dest, qc)
 #else
-#define cmdsched_portal_run(portal, dest, qc) \
-	PortalRun(portal, FETCH_ALL, true, true, dest, dest, qc)
+#define cmdsched_portal_run(portal, is_top_level, dest, qc) \
+	PortalRun(portal, FETCH_ALL, is_top_level, true, dest, dest, qc)
 #endif
 
 #endif

@@ -219,6 +219,19 @@ signature_form(Form_pg_proc proc, HandlerForm *form)
 	return !OidIsValid(proc->provariadic);
 }
 
+/* Nobody can put another one of this form beside it. */
+static bool
+is_run_sql(HeapTuple tuple, HandlerForm form)
+{
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+	Oid schema = get_rel_namespace(cmdsched_extension_get()->commands);
+
+	return form == HANDLER_TAKES_DATA && proc->pronamespace == schema &&
+		   strcmp(NameStr(proc->proname), "run_sql") == 0 &&
+		   !proc->prosecdef &&
+		   heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL);
+}
+
 /* Look at the function and at the role's right to call it. */
 static void
 prepare_function(Handler *handler, text *signature, text *function_owner)
@@ -244,8 +257,10 @@ prepare_function(Handler *handler, text *signature, text *function_owner)
 	}
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	handler->is_procedure = proc->prokind == PROKIND_PROCEDURE;
+	handler->runs_sql = is_run_sql(tuple, handler->form);
 	handler->returns_jsonb =
-		!handler->is_procedure && proc->prorettype == JSONBOID;
+		handler->runs_sql ||
+		(!handler->is_procedure && proc->prorettype == JSONBOID);
 	cmdsched_function_find_problem("handler",
 								   proc,
 								   signature,

@@ -33,6 +33,7 @@ typedef struct Handler
 	bool external;
 	bool paused;
 	bool is_procedure;
+	bool runs_sql; /* it is run_sql(), see sql_text.c */
 	bool returns_jsonb;
 	HistoryPolicy history;
 	HandlerForm form;

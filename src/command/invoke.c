@@ -43,6 +43,7 @@
 #include "command/extension.h"
 #include "command/hook_store.h"
 #include "command/invoke.h"
+#include "command/sql_text.h"
 #include "compat.h"
 #include "settings.h"
 
@@ -168,7 +169,7 @@ set_metadata_argument(NullableDatum *argument, const Command *command,
 }
 
 static NullableDatum
-call_function(Handler *handler, const Command *command, CommandScan *scan)
+call_plain(Handler *handler, const Command *command, CommandScan *scan)
 {
 	LOCAL_FCINFO(fcinfo, 2);
 	NullableDatum result;
@@ -187,9 +188,20 @@ call_function(Handler *handler, const Command *command, CommandScan *scan)
 	if (handler->form == HANDLER_TAKES_DATA_METADATA)
 		set_metadata_argument(&fcinfo->args[1], command, call->fn_strict);
 
-	PushActiveSnapshot(GetTransactionSnapshot());
 	result.value = FunctionCallInvoke(fcinfo);
 	result.isnull = fcinfo->isnull;
+	return result;
+}
+
+static NullableDatum
+call_function(Handler *handler, const Command *command, CommandScan *scan)
+{
+	NullableDatum result;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	result = handler->runs_sql
+				 ? cmdsched_sql_text_run(command->command_data, false)
+				 : call_plain(handler, command, scan);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	return result;
@@ -313,31 +325,37 @@ run_call_portal(CallStmt *call, ParamListInfo params)
 					  NULL);
 	PortalStart(portal, params, 0, InvalidSnapshot);
 	MemoryContextSwitchTo(caller);
-	(void) cmdsched_portal_run(portal, None_Receiver, &completion);
+	(void) cmdsched_portal_run(portal, true, None_Receiver, &completion);
 	PortalDrop(portal, false);
 }
 
 /*
- * Call a procedure the way a client's CALL does, so that it may commit.
- * Command and row have to be in memory that outlives the transaction.
+ * Call a procedure the way a client's CALL does, so that it may commit, and
+ * return its result: only run_sql() has one.  Command and row have to be in
+ * memory that outlives the transaction.
  */
-void
+NullableDatum
 cmdsched_invoke_procedure(const Handler *handler, const Command *command,
 						  Datum row)
 {
 	/* It outlives its transactions, and the frame that an error leaves. */
 	static Attempt attempt;
 	ParamListInfo params = procedure_parameters(handler, command, row);
+	NullableDatum result = {.isnull = true};
 
 	attempt = (Attempt){.command = command, .row = row};
 	current = &attempt;
 	if (handler->timeout_us > 0)
 		arm_time_limit(handler->timeout_us, INVOKE_IN_EXECUTOR);
-	run_call_portal(make_call(handler, params), params);
+	if (handler->runs_sql)
+		result = cmdsched_sql_text_run(command->command_data, true);
+	else
+		run_call_portal(make_call(handler, params), params);
 	if (time_limit_armed)
 		disarm_time_limit(INVOKE_IN_EXECUTOR);
 	enforce_verdict(&attempt);
 	current = NULL;
+	return result;
 }
 
 /* ------------------------------------------------------------------------

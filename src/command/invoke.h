@@ -63,8 +63,9 @@ extern NullableDatum cmdsched_invoke_handler(Handler *handler,
 											 const Command *command,
 											 CommandScan *scan,
 											 InvokeHost host);
-extern void cmdsched_invoke_procedure(const Handler *handler,
-									  const Command *command, Datum row);
+extern NullableDatum cmdsched_invoke_procedure(const Handler *handler,
+											   const Command *command,
+											   Datum row);
 extern bool cmdsched_invoke_hook(HookCall *call, CommandError *error);
 extern void cmdsched_invoke_catch(Outcome *outcome, InvokeHost host);
 extern void cmdsched_invoke_reset_settings(void);

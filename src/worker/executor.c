@@ -533,6 +533,7 @@ call_procedure(MemoryContext context)
 	Command command;
 	Handler handler;
 	Datum row = (Datum) 0;
+	NullableDatum result;
 	bool found;
 
 	begin_transaction();
@@ -558,7 +559,7 @@ call_procedure(MemoryContext context)
 									   &command,
 									   me.dispatch.last.started);
 		cmdsched_journal_show(me.slot, &command, me.alone);
-		cmdsched_invoke_procedure(&handler, &command, row);
+		result = cmdsched_invoke_procedure(&handler, &command, row);
 		me.dispatch.last.running = false;
 		cmdsched_invoke_reset_settings();
 		XactReadOnly = false;
@@ -575,7 +576,7 @@ call_procedure(MemoryContext context)
 		}
 		cmdsched_attempt_succeeded(&me.dispatch.last,
 								   &command,
-								   (NullableDatum){.isnull = true},
+								   result,
 								   GetCurrentTimestamp());
 		cmdsched_operation_attempt_ends(&me.dispatch.last, "succeeded");
 	}

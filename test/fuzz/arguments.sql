@@ -55,7 +55,7 @@ $$;
 -- As it comes, in a transaction that ends otherwise, or by a handler.
 CREATE FUNCTION pg_temp.make_statement(call text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-	statement text = format('SELECT * FROM %s;', call);
+	statement text = format(CASE WHEN call LIKE 'cmdsched.run\_sql(%' THEN 'CALL %s;' ELSE 'SELECT * FROM %s;' END, call);
 	in_handler text = format('SELECT cmdsched.schedule(''FuzzCall'', jsonb_build_object(''call'', %L));', statement);
 BEGIN
 	CASE floor(random() * 10)::integer

@@ -10,7 +10,7 @@ CREATE ROLE fuzz_user LOGIN;
 CREATE ROLE fuzz_admin LOGIN;
 GRANT fuzz_user TO fuzz_admin;
 GRANT USAGE ON SCHEMA cmdsched, fuzz TO fuzz_user;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cmdsched TO fuzz_admin;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cmdsched TO fuzz_admin;
 
 -- ---------------------------------------------------------------------------
 -- Handlers
@@ -47,6 +47,7 @@ SELECT cmdsched.register_handler('FuzzCommit', 'fuzz.commit(cmdsched.scheduled_c
 SELECT cmdsched.register_handler('FuzzMail', NULL, external => true);
 RESET ROLE;
 SELECT cmdsched.register_handler('FuzzCall', 'fuzz.call(jsonb)', max_attempts => 1);
+SELECT cmdsched.register_handler('FuzzSql', 'cmdsched.run_sql(jsonb)', max_attempts => 1);
 
 -- ---------------------------------------------------------------------------
 -- Values
@@ -88,9 +89,9 @@ SELECT 'interval', unnest(ARRAY[$$'infinity'$$, $$'-infinity'$$]) WHERE current_
 CREATE TABLE fuzz.usual (argument name, value text);
 INSERT INTO fuzz.usual
 SELECT a, unnest(v) FROM (VALUES
-	('command_type', ARRAY[$$'Fuzz'$$, $$'Fuzz'$$, $$'Fuzz'$$, $$'FuzzFail'$$, $$'FuzzCommit'$$, $$'FuzzMail'$$]),
+	('command_type', ARRAY[$$'Fuzz'$$, $$'Fuzz'$$, $$'Fuzz'$$, $$'FuzzFail'$$, $$'FuzzCommit'$$, $$'FuzzMail'$$, $$'FuzzSql'$$]),
 	('command_module', ARRAY[$$''$$]),
-	('command_data', ARRAY[$$'{"a": 1}'$$]),
+	('command_data', ARRAY[$$'{"a": 1}'$$, $$'{"sql": "SELECT 1; ANALYZE pg_class"}'$$, $$'{"sql": "VACUUM"}'$$]),
 	('metadata', ARRAY['NULL', $$'{"correlation_id": "c"}'$$]),
 	('schedule_id', ARRAY['NULL', $$'a'$$, $$'b'$$, $$'c'$$]),
 	('on_conflict', ARRAY[$$'keep'$$, $$'replace'$$, $$'error'$$]),
@@ -116,7 +117,7 @@ SELECT a, unnest(v) FROM (VALUES
 	('error', ARRAY[$$'no'$$]),
 	('retry_in', ARRAY['NULL', $$'0'$$, $$'1 second'$$]),
 	('name', ARRAY[$$'r'$$, $$'s'$$]),
-	('cron', ARRAY[$$'* * * * *'$$, $$'0 0 29 2 *'$$, $$'30 2 * * sun'$$]),
+	('cron', ARRAY[$$'* * * * *'$$, $$'30 seconds'$$, $$'0 0 29 2 *'$$, $$'30 2 * * sun'$$]),
 	('every', ARRAY[$$'1 second'$$, $$'1 day'$$]),
 	('timezone', ARRAY['NULL', $$'Europe/Berlin'$$]),
 	('dst_gap', ARRAY[$$'shift'$$, $$'skip'$$]),

@@ -17,7 +17,7 @@ CREATE ROLE matrix_admin LOGIN;
 CREATE ROLE matrix_super LOGIN SUPERUSER;
 CREATE ROLE matrix_nobody;
 GRANT USAGE ON SCHEMA cmdsched TO matrix_owner, matrix_other, matrix_member, matrix_admin;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cmdsched TO matrix_admin;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cmdsched TO matrix_admin;
 
 CREATE TEMP TABLE roles (n integer, role name);
 INSERT INTO roles VALUES (1, 'matrix_owner'), (2, 'matrix_other'), (3, 'matrix_member'), (4, 'matrix_admin'), (5, 'matrix_super');
@@ -97,6 +97,7 @@ INSERT INTO object_matrix VALUES
     ('cmdsched.set_clock(timestamp with time zone)', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.advance_clock(interval)', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)', 'X', 'X', 'X', 'X', 'X'),
+    ('cmdsched.run_sql(jsonb)', '-', '-', '-', 'X', 'X'),
     ('cmdsched.reset_clock()', 'X', 'X', 'X', 'X', 'X');
 
 CREATE FUNCTION pg_temp.table_privileges(role name, relation oid) RETURNS text LANGUAGE sql AS $$

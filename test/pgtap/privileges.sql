@@ -50,7 +50,7 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.schedule_every(text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)',
                     'cmdsched.alter_recurring(text,text,interval,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)',
                     'cmdsched.pause_recurring(text)', 'cmdsched.resume_recurring(text)', 'cmdsched.unschedule(text)',
-                    'cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)',
+                    'cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)', 'cmdsched.run_sql(jsonb)',
                     'cmdsched.claim_due_commands(integer,text[],interval)', 'cmdsched.complete(text,uuid,jsonb)',
                     'cmdsched.fail(text,uuid,text,interval)', 'cmdsched.extend_lease(text,uuid,interval)',
                     'cmdsched.upcoming(interval,integer)', 'cmdsched.explain_command(text)',
@@ -100,6 +100,7 @@ SELECT is(pg_get_function_arguments(f::regprocedure), a, 'the arguments of ' || 
     ('cmdsched.advance_clock(interval)', 'by interval'),
     ('cmdsched.next_runs(text,text,timestamp with time zone,integer,text,text)',
      'cron_or_interval text, timezone text DEFAULT NULL::text, after timestamp with time zone DEFAULT cmdsched.now(), count integer DEFAULT 10, dst_gap text DEFAULT ''shift''::text, dst_overlap text DEFAULT ''first''::text'),
+    ('cmdsched.run_sql(jsonb)', 'IN command_data jsonb'),
     ('cmdsched.reset_clock()', ''),
     ('cmdsched.current_command()', ''),
     ('cmdsched.snooze(interval)', 'delay interval'),
@@ -185,7 +186,7 @@ SELECT set_eq(format($$SELECT signature FROM functions WHERE NOT has_function_pr
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
                     'cmdsched.unregister_handler(text,text)', 'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.adopt()', 'cmdsched.reset_statistics()',
                     'cmdsched.register_hook(text,regprocedure,integer)', 'cmdsched.unregister_hook(text,text)',
-                    'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)', 'cmdsched.create_calendar(text,text)'],
+                    'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)', 'cmdsched.create_calendar(text,text)', 'cmdsched.run_sql(jsonb)'],
               'only the functions of the administrator are closed');
 SELECT is(count(*), 0::bigint, 'no function runs as its owner') FROM functions WHERE prosecdef;
 SELECT is(count(*), 0::bigint, 'no function claims not to leak') FROM functions WHERE proleakproof;

@@ -153,7 +153,7 @@ sub rows
 }
 
 my @functions = rows(<<'SQL');
-SELECT proname, pg_get_function_arguments(oid), pg_get_function_result(oid)
+SELECT proname, pg_get_function_arguments(oid), coalesce(pg_get_function_result(oid), 'procedure')
   FROM pg_proc WHERE pronamespace = 'cmdsched'::regnamespace ORDER BY 1
 SQL
 cmp_ok(scalar(@functions), '>', 15, 'the extension has functions');
@@ -163,6 +163,7 @@ foreach my $function (@functions)
 	my %short = ('00:00:01' => '1 second', '00:00:05' => '5 seconds', '01:00:00' => '1 hour');
 
 	$arguments = join(', ', grep { !/^OUT / } split /, /, $arguments);
+	$arguments =~ s/^IN //;
 	$arguments =~ s{::[a-z ]+(\[\])?}{}g;
 	$arguments =~ s/timestamp with time zone/timestamptz/g;
 	$arguments =~ s/'(\d\d:\d\d:\d\d)'/"'" . ($short{$1} || $1) . "'"/ge;
