@@ -5,7 +5,7 @@ use strict;
 use warnings;
 
 use Cmdsched;
-use PostgreSQL::Test::Utils 'slurp_file';
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('hostile_install');
@@ -123,7 +123,7 @@ query($node, 'DROP EXTENSION cmdsched', 'closed');
 is(query($node, "SELECT count(*) FROM pg_namespace WHERE nspname = 'cmdsched'", 'closed'), '0', 'DROP EXTENSION leaves no schema');
 
 # The script by hand.
-my ($ret, $stdout, $stderr) = $node->psql('closed', slurp_file('sql/cmdsched--1.0.sql'));
+my ($stdout) = run_command([ 'psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-U', 'postgres', '-f', 'sql/cmdsched--1.0.sql', 'closed' ]);
 like($stdout, qr/^Use "CREATE EXTENSION cmdsched" to load this file\.$/, 'psql does not run the script');
 is(query($node, "SELECT count(*) FROM pg_namespace WHERE nspname = 'cmdsched'", 'closed'), '0', 'it has made nothing');
 
