@@ -122,6 +122,13 @@ missing_packages()
 	command -v prometheus >/dev/null || echo prometheus
 	command -v prometheus-postgres-exporter >/dev/null || echo prometheus-postgres-exporter
 
+	# For clients/node.  Where Node is not Debian's, npm installs the rest.
+	command -v node >/dev/null || echo nodejs
+	if ! command -v node >/dev/null || [ -e /usr/share/nodejs/@types/node ]; then
+		[ -e /usr/share/nodejs/pg ] || echo node-pg
+		[ -e /usr/share/nodejs/typescript ] || echo node-typescript
+	fi
+
 	# For test/differential, which knows the versions of Debian 12 only.
 	if [ "$pg_major" = 15 ]; then
 		for package in croniter dateutil; do
@@ -144,7 +151,13 @@ install_missing()
 
 	local packages
 	mapfile -t packages < <(missing_packages "$@")
-	[ ${#packages[@]} -gt 0 ] || return 0
+	[ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+	[ -e /usr/share/nodejs/@types/node ] || [ -e clients/node/node_modules ] || install_node_modules
+}
+
+install_packages()
+{
+	local packages=("$@")
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 		die "These are missing, and only root can install them, on Debian: ${packages[*]}"
 	fi
@@ -153,9 +166,22 @@ install_missing()
 	find_postgres
 }
 
+<<<<<<< HEAD
 # A package of PostgreSQL makes and starts a cluster when it is new, one of
 # Prometheus a service.  We want neither, but whoever installs the next version
 # may: the settings go again.
+=======
+# Should that fail, tap/411_node_client does, and nothing else.
+install_node_modules()
+{
+	echo 'Installing what clients/node needs'
+	npm install --prefix clients/node --ignore-scripts --silent </dev/null >&2 ||
+		echo 'clients/node cannot be tested: npm could not install what it needs.' >&2
+}
+
+# A package of PostgreSQL makes and starts a cluster when it is new.  We want
+# none, but whoever installs the next version may: the setting goes again.
+>>>>>>> c2f72a3 (clients: a client for Node, in TypeScript on pg)
 apt_install()
 {
 	local clusters=/etc/postgresql-common/createcluster.d/cmdsched-test.conf
