@@ -166,11 +166,6 @@ install_packages()
 	find_postgres
 }
 
-<<<<<<< HEAD
-# A package of PostgreSQL makes and starts a cluster when it is new, one of
-# Prometheus a service.  We want neither, but whoever installs the next version
-# may: the settings go again.
-=======
 # Should that fail, tap/411_node_client does, and nothing else.
 install_node_modules()
 {
@@ -179,9 +174,9 @@ install_node_modules()
 		echo 'clients/node cannot be tested: npm could not install what it needs.' >&2
 }
 
-# A package of PostgreSQL makes and starts a cluster when it is new.  We want
-# none, but whoever installs the next version may: the setting goes again.
->>>>>>> c2f72a3 (clients: a client for Node, in TypeScript on pg)
+# A package of PostgreSQL makes and starts a cluster when it is new, one of
+# Prometheus a service.  We want neither, but whoever installs the next version
+# may: the settings go again.
 apt_install()
 {
 	local clusters=/etc/postgresql-common/createcluster.d/cmdsched-test.conf
