@@ -957,6 +957,11 @@ GRANT SELECT ON TABLE cmdsched.stat_handlers TO PUBLIC;
 
 -- Counts as its owner, since not every row is the reader's to see: which roles
 -- are shown is decided here.
+--
+-- Each number is a query of its own, which is not made where its column is not
+-- asked for.  Only pending, due and claimable read what they count; the others
+-- read little in a table of any size.  What is held or failed has no
+-- claimable_at: so the commands for applications are not read for it.
 CREATE VIEW cmdsched.stat_roles WITH (security_barrier = true) AS
     WITH RECURSIVE roles AS (
         (SELECT c.scheduled_by FROM cmdsched.scheduled_commands AS c ORDER BY c.scheduled_by LIMIT 1)
@@ -964,13 +969,49 @@ CREATE VIEW cmdsched.stat_roles WITH (security_barrier = true) AS
         SELECT (SELECT c.scheduled_by FROM cmdsched.scheduled_commands AS c WHERE c.scheduled_by > r.scheduled_by ORDER BY c.scheduled_by LIMIT 1)
           FROM roles AS r
          WHERE r.scheduled_by IS NOT NULL
+    ), parked AS (
+        (SELECT c.command_type, c.command_module, c.scheduled_by
+           FROM cmdsched.scheduled_commands AS c
+          WHERE c.due_at = 'infinity'
+          ORDER BY c.command_type, c.command_module, c.scheduled_by
+          LIMIT 1)
+        UNION ALL
+        SELECT n.command_type, n.command_module, n.scheduled_by
+          FROM parked AS p
+         CROSS JOIN LATERAL (
+               SELECT c.command_type, c.command_module, c.scheduled_by
+                 FROM cmdsched.scheduled_commands AS c
+                WHERE c.due_at = 'infinity' AND (c.command_type, c.command_module, c.scheduled_by) > (p.command_type, p.command_module, p.scheduled_by)
+                ORDER BY c.command_type, c.command_module, c.scheduled_by
+                LIMIT 1
+               ) AS n
     )
     SELECT coalesce(n.rolname, (SELECT c.scheduled_by_name FROM cmdsched.scheduled_commands AS c WHERE c.scheduled_by = r.scheduled_by LIMIT 1)) AS role,
-           i.pending + p.pending AS pending, i.due, i.oldest_due_at,
-           coalesce(extract(epoch FROM t.now - i.oldest_due_at) * 1000, 0)::double precision AS lag_ms,
-           p.claimable, p.oldest_claimable_at,
+           (SELECT pg_catalog.count(*) FROM cmdsched.scheduled_commands AS c WHERE c.scheduled_by = r.scheduled_by AND c.due_at < 'infinity')
+           + (SELECT pg_catalog.count(*) FROM cmdsched.scheduled_commands AS c WHERE c.scheduled_by = r.scheduled_by AND c.due_at = 'infinity' AND c.status = 'pending') AS pending,
+           (SELECT pg_catalog.count(*) FROM cmdsched.scheduled_commands AS c WHERE c.scheduled_by = r.scheduled_by AND c.due_at <= t.now AND c.schedule_id <> ALL (w.running)) AS due,
+           o.oldest_due_at,
+           coalesce(extract(epoch FROM t.now - o.oldest_due_at) * 1000, 0)::double precision AS lag_ms,
+           (SELECT coalesce(pg_catalog.sum(f.commands), 0)::bigint
+              FROM parked AS p
+             CROSS JOIN LATERAL (
+                   SELECT pg_catalog.count(*) AS commands
+                     FROM cmdsched.scheduled_commands AS c
+                    WHERE c.due_at = 'infinity' AND c.command_type = p.command_type AND c.command_module = p.command_module AND c.scheduled_by = p.scheduled_by AND c.claimable_at <= t.now
+                   ) AS f
+             WHERE p.scheduled_by = r.scheduled_by) AS claimable,
+           (SELECT pg_catalog.min(f.claimable_at)
+              FROM parked AS p
+             CROSS JOIN LATERAL (
+                   SELECT c.claimable_at
+                     FROM cmdsched.scheduled_commands AS c
+                    WHERE c.due_at = 'infinity' AND c.command_type = p.command_type AND c.command_module = p.command_module AND c.scheduled_by = p.scheduled_by AND c.claimable_at <= t.now
+                    ORDER BY c.claimable_at
+                    LIMIT 1
+                   ) AS f
+             WHERE p.scheduled_by = r.scheduled_by) AS oldest_claimable_at,
            w.executors AS running,
-           p.held, p.failed
+           s.held, s.failed
       FROM roles AS r
      CROSS JOIN (SELECT cmdsched.now() AS now) AS t
       LEFT JOIN pg_catalog.pg_roles AS n ON n.oid = r.scheduled_by
@@ -981,21 +1022,23 @@ CREATE VIEW cmdsched.stat_roles WITH (security_barrier = true) AS
             WHERE w.role = n.rolname AND w.state = 'running'
            ) AS w
      CROSS JOIN LATERAL (
-           SELECT pg_catalog.count(*) AS pending,
-                  pg_catalog.count(*) FILTER (WHERE c.due_at <= t.now AND c.schedule_id <> ALL (w.running)) AS due,
-                  pg_catalog.min(c.due_at) FILTER (WHERE c.due_at <= t.now AND c.schedule_id <> ALL (w.running)) AS oldest_due_at
-             FROM cmdsched.scheduled_commands AS c
-            WHERE c.scheduled_by = r.scheduled_by AND c.due_at < 'infinity'
-           ) AS i
+           SELECT (SELECT c.due_at
+                     FROM cmdsched.scheduled_commands AS c
+                    WHERE c.scheduled_by = r.scheduled_by AND c.due_at <= t.now AND c.schedule_id <> ALL (w.running)
+                    ORDER BY c.due_at
+                    LIMIT 1) AS oldest_due_at
+           ) AS o
      CROSS JOIN LATERAL (
-           SELECT pg_catalog.count(*) FILTER (WHERE c.status = 'pending') AS pending,
-                  pg_catalog.count(*) FILTER (WHERE c.claimable_at <= t.now) AS claimable,
-                  pg_catalog.min(c.claimable_at) FILTER (WHERE c.claimable_at <= t.now) AS oldest_claimable_at,
-                  pg_catalog.count(*) FILTER (WHERE c.status = 'held') AS held,
-                  pg_catalog.count(*) FILTER (WHERE c.status = 'failed') AS failed
-             FROM cmdsched.scheduled_commands AS c
-            WHERE c.scheduled_by = r.scheduled_by AND c.due_at = 'infinity'
-           ) AS p
+           SELECT coalesce(pg_catalog.sum(f.held), 0)::bigint AS held, coalesce(pg_catalog.sum(f.failed), 0)::bigint AS failed
+             FROM parked AS p
+            CROSS JOIN LATERAL (
+                  SELECT pg_catalog.count(*) FILTER (WHERE c.status = 'held') AS held,
+                         pg_catalog.count(*) FILTER (WHERE c.status = 'failed') AS failed
+                    FROM cmdsched.scheduled_commands AS c
+                   WHERE c.due_at = 'infinity' AND c.command_type = p.command_type AND c.command_module = p.command_module AND c.scheduled_by = p.scheduled_by AND c.claimable_at IS NULL
+                  ) AS f
+            WHERE p.scheduled_by = r.scheduled_by
+           ) AS s
      WHERE r.scheduled_by IS NOT NULL
        AND (pg_catalog.pg_has_role(r.scheduled_by, 'USAGE') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON VIEW cmdsched.stat_roles IS 'What waits in this database, by the role that scheduled it: of the reader, of roles whose privileges the reader has, for members of pg_read_all_stats of all. Counts rows of cmdsched.scheduled_commands.';
@@ -1197,6 +1240,7 @@ CREATE FUNCTION cmdsched.doctor(
 ) RETURNS SETOF record
 LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
     WITH h AS MATERIALIZED (
         SELECT w.*, pg_catalog.pg_is_in_recovery() AS is_standby, pg_catalog.clock_timestamp() AS now,

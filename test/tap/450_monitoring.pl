@@ -176,6 +176,8 @@ wait_until(sub { scrape() =~ /^cmdsched_scheduler_running\{.*\} 1$/m }, 'the exp
 start_program('prometheus', 'prometheus', "--config.file=$folder/prometheus.yml", "--storage.tsdb.path=$folder/prometheus", "--web.listen-address=127.0.0.1:$prometheus_port", '--log.level=warn');
 wait_until(sub { @{ ask('query', query => 'cmdsched_scheduler_running == 1')->{result} } }, 'Prometheus asks the exporter');
 
+unlike(slurp_file($programs{$_}{log}), qr/level=error|panic/i, "$_ does not complain") foreach sort keys %programs;
+
 # ----------------------------------------------------------------------------
 # The rules
 # ----------------------------------------------------------------------------
@@ -261,17 +263,45 @@ foreach my $panel (@panels)
 	$expression =~ s/"\$\w+"/".*"/g;
 	wait_until(sub { @{ ask('query', query => $expression)->{result} } }, "there is something to see: $panel");
 }
+my $metrics = join '', scrape() =~ /^((?:# \w+ )?cmdsched_.*\n)/mg;
 open_gate($node, 'dashboard');
 
-my @measured = metrics_in(join "\n", scrape() =~ /^# TYPE (\w+) /mg);
 foreach my $metric (metrics_in(@panels, @variables, map { $_->{query} } @rules))
 {
 	ok(scalar(@{ ask('series', 'match[]' => $metric) }), "$metric is measured");
 }
-is(join(' ', @measured), join(' ', table('Metrics')), 'README.md has the metrics');
-
-my $metrics = join '', scrape() =~ /^((?:# \w+ )?cmdsched_.*\n)/mg;
+is(join(' ', sort $metrics =~ /^# TYPE (\w+) /mg), join(' ', table('Metrics')), 'README.md has the metrics');
 ok(IPC::Run::run([ 'promtool', 'check', 'metrics' ], '<', \$metrics, '>', \$output, '2>&1'), 'promtool is content with their names') or diag($output);
+
+# ----------------------------------------------------------------------------
+# The queries
+# ----------------------------------------------------------------------------
+
+query($node, <<"SQL");
+SELECT count(cmdsched.schedule('Effect', execute_at => $later)) FROM generate_series(1, 5000);
+SELECT count(cmdsched.schedule('Abroad', execute_at => $later)) FROM generate_series(1, 5000);
+SELECT count(cmdsched.schedule('Abroad')) FROM generate_series(1, 5000);
+ANALYZE cmdsched.scheduled_commands;
+SQL
+
+# The most rows that any part of its plan has seen.
+sub rows_read
+{
+	my ($sql) = @_;
+	my $plan = query($node, "SET ROLE cmdsched_monitor; EXPLAIN (ANALYZE, TIMING OFF) $sql");
+	my ($most) = sort { $b <=> $a } map { /rows=(\d+)(?:\.\d+)? loops=(\d+)/ ? $1 * $2 : () } $plan =~ /actual (.*?)\)/g;
+
+	return $most;
+}
+
+my %queries = slurp_file('monitoring/queries.yaml') =~ /^(\w+):\n  query: \|\n(.*?)^  metrics:/msg;
+my $counts = delete $queries{cmdsched_commands};
+
+cmp_ok(scalar(keys %queries), '>=', 7, 'there are queries');
+cmp_ok(rows_read($queries{$_}), '<', 500, "$_ reads little where there are many commands") foreach sort keys %queries;
+cmp_ok(rows_read($counts), '>=', 5000, 'but for what is counted');
+$counts =~ s/< 256 \*/< 0 */ or die;
+cmp_ok(rows_read($counts), '<', 500, 'which is not, where the table is too large');
 
 $node->stop;
 done_testing();
