@@ -31,9 +31,12 @@ export class Leases {
   /** Renew what is in hand, now and then, until the work has ended. */
   async keepDuring<T>(work: () => Promise<T>): Promise<T> {
     let renewing: Promise<void> | null = null;
-    const timer = setInterval(() => {
-      renewing ??= this.#renew().finally(() => (renewing = null));
-    }, timerDelay(this.#lease / 3));
+    const timer = setInterval(
+      () => {
+        renewing ??= this.#renew().finally(() => (renewing = null));
+      },
+      timerDelay(this.#lease / 3),
+    );
     try {
       return await work();
     } finally {

@@ -76,7 +76,7 @@ export class CommandSchedulerService {
    */
   async processDueCommands(): Promise<number> {
     let total = 0;
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const outcome = await this.processBatch();
       total += outcome.succeeded;
       more = outcome.more;

@@ -76,7 +76,7 @@ export class CommandSchedulerWorker {
   }
 
   async #process(signal: AbortSignal): Promise<void> {
-    for (let more = true; more && !signal.aborted; ) {
+    for (let more = true; more && !signal.aborted;) {
       more = (await this.#service.processBatch()).more;
     }
   }

@@ -15,7 +15,11 @@ export function matches(result: unknown, expected: unknown, whole = false): bool
     return result.getTime() === new Date(String(expected)).getTime();
   }
   if (Array.isArray(expected)) {
-    return Array.isArray(result) && result.length === expected.length && expected.every((item, n) => matches(result[n], item, true));
+    return (
+      Array.isArray(result) &&
+      result.length === expected.length &&
+      expected.every((item, n) => matches(result[n], item, true))
+    );
   }
   if (isFields(expected)) {
     return (

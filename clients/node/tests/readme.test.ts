@@ -22,10 +22,17 @@ test("quick start", async () => {
   const folder = join(client, "build", "quick_start");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "app.ts"), program);
-  const options = { extends: "../../tsconfig.json", compilerOptions: { rootDir: ".", outDir: "." }, files: ["app.ts"], include: [] };
+  const options = {
+    extends: "../../tsconfig.json",
+    compilerOptions: { rootDir: ".", outDir: "." },
+    files: ["app.ts"],
+    include: [],
+  };
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(options));
   const compiler = join(client, "node_modules", "typescript", "bin", "tsc");
-  const compiled = await run(process.execPath, [compiler, "--project", folder]).catch((error: { stdout: string }) => error);
+  const compiled = await run(process.execPath, [compiler, "--project", folder]).catch(
+    (error: { stdout: string }) => error,
+  );
   assert.equal(compiled.stdout, "");
 
   const result = await run(process.execPath, [join(folder, "app.js")], { timeout: 60_000 });
