@@ -222,9 +222,8 @@ test("a scheduler works on whatever is given to it", async () => {
 });
 
 test("settings of the connection and the driver do not matter", async () => {
-  await connected("client", async (connection) => {
-    connection.setTypeParser(16, () => "no boolean");
-    connection.setTypeParser(3802, () => "no jsonb");
+  const useless = { getTypeParser: () => () => "useless" };
+  const work = async (connection: pg.Client): Promise<void> => {
     await connection.query("SET TimeZone = 'Pacific/Kiritimati'; SET DateStyle = 'German'; SET search_path = client");
     await connection.query("SET IntervalStyle = 'sql_standard'; SET bytea_output = 'escape'");
     const transaction = scheduler.within(connection);
@@ -235,7 +234,8 @@ test("settings of the connection and the driver do not matter", async () => {
     assert.deepEqual(scheduled!.metadata, { b: 2 });
     assert.equal(await transaction.cancel(scheduleId), true);
     assert.equal(await transaction.cancel(scheduleId), false);
-  });
+  };
+  await connected("client", work, { types: useless });
 });
 
 test("wrong arguments are refused", async () => {

@@ -14,8 +14,12 @@ function above(folder: string): string {
 }
 
 /** Do something on a connection of a role. */
-export async function connected<T>(user: string, work: (connection: pg.Client) => Promise<T>): Promise<T> {
-  const connection = new pg.Client({ user });
+export async function connected<T>(
+  user: string,
+  work: (connection: pg.Client) => Promise<T>,
+  config: pg.ClientConfig = {},
+): Promise<T> {
+  const connection = new pg.Client({ user, ...config });
   connection.on("error", () => undefined);
   await connection.connect();
   try {
