@@ -1055,6 +1055,49 @@ COMMENT ON COLUMN cmdsched.stat_roles.failed IS 'Commands that have failed for g
 REVOKE ALL ON TABLE cmdsched.stat_roles FROM PUBLIC;
 GRANT SELECT ON TABLE cmdsched.stat_roles TO PUBLIC;
 
+CREATE VIEW cmdsched.stat_database WITH (security_barrier = true) AS
+    SELECT NOT h.is_home AND c.scheduled_by IS NOT NULL AS is_copy,
+           r.recurring, r.recurring_held, k.hooks, k.hooks_disabled,
+           t.commands_estimate, t.table_bytes, t.index_bytes, p.history_bytes
+      FROM (SELECT EXISTS (SELECT FROM cmdsched.home AS h JOIN pg_catalog.pg_database AS d ON d.oid = h.database
+                            WHERE d.datname = pg_catalog.current_database()) AS is_home) AS h
+      LEFT JOIN (SELECT c.scheduled_by FROM cmdsched.scheduled_commands AS c ORDER BY c.scheduled_by LIMIT 1) AS c ON true
+     CROSS JOIN (
+           SELECT pg_catalog.count(*) AS recurring,
+                  pg_catalog.count(*) FILTER (WHERE r.status = 'held') AS recurring_held
+             FROM cmdsched.recurring AS r
+            WHERE pg_catalog.pg_has_role(r.scheduled_by, 'USAGE') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+           ) AS r
+     CROSS JOIN (
+           SELECT pg_catalog.count(*) AS hooks,
+                  pg_catalog.count(*) FILTER (WHERE NOT k.enabled) AS hooks_disabled
+             FROM cmdsched.hooks AS k
+            WHERE pg_catalog.pg_has_role(k.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+           ) AS k
+     CROSS JOIN (
+           SELECT CASE WHEN t.reltuples >= 0 THEN t.reltuples::bigint END AS commands_estimate,
+                  pg_catalog.pg_table_size(t.oid) AS table_bytes, pg_catalog.pg_indexes_size(t.oid) AS index_bytes
+             FROM pg_catalog.pg_class AS t
+            WHERE t.oid = 'cmdsched.scheduled_commands'::regclass
+           ) AS t
+     CROSS JOIN (
+           SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(p.relid))::bigint AS history_bytes
+             FROM pg_catalog.pg_partition_tree('cmdsched.command_history') AS p
+            WHERE p.isleaf
+           ) AS p;
+COMMENT ON VIEW cmdsched.stat_database IS 'One row: what else is of interest in this database, and costs little to ask. Schedules and hooks are those of the reader, and of roles whose privileges the reader has; for members of pg_read_all_stats all.';
+COMMENT ON COLUMN cmdsched.stat_database.is_copy IS 'Whether commands wait because this database is a copy: see adopt()';
+COMMENT ON COLUMN cmdsched.stat_database.recurring IS 'Recurring schedules';
+COMMENT ON COLUMN cmdsched.stat_database.recurring_held IS 'Those of them that do not go on until somebody acts';
+COMMENT ON COLUMN cmdsched.stat_database.hooks IS 'Hooks that are registered';
+COMMENT ON COLUMN cmdsched.stat_database.hooks_disabled IS 'Those of them that are not called';
+COMMENT ON COLUMN cmdsched.stat_database.commands_estimate IS 'How many commands there were at the last VACUUM or ANALYZE; NULL: there was none';
+COMMENT ON COLUMN cmdsched.stat_database.table_bytes IS 'Size of the table of commands';
+COMMENT ON COLUMN cmdsched.stat_database.index_bytes IS 'Size of its indexes';
+COMMENT ON COLUMN cmdsched.stat_database.history_bytes IS 'Size of cmdsched.command_history with its indexes';
+REVOKE ALL ON TABLE cmdsched.stat_database FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.stat_database TO PUBLIC;
+
 CREATE FUNCTION cmdsched.reset_statistics() RETURNS void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_reset_statistics';

@@ -41,6 +41,7 @@ INSERT INTO object_matrix VALUES
     ('cmdsched.doctor()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.worker_health()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.stat_roles', 'r', 'r', 'r', 'r', 'rawdDxt'),
+    ('cmdsched.stat_database', 'r', 'r', 'r', 'r', 'rawdDxt'),
     ('cmdsched.list_handler_statistics()', 'X', 'X', 'X', 'X', 'X'),
     ('cmdsched.reset_statistics()', '-', '-', '-', 'X', 'X'),
     ('cmdsched.hooks', 'r', 'r', 'r', 'r', 'rawdDxt'),

@@ -29,7 +29,7 @@ SELECT is(count(*), 0::bigint, 'every function is in the schema cmdsched')
 SELECT is(count(*), 0::bigint, 'every relation is in the schema cmdsched')
   FROM relations WHERE relnamespace <> 'cmdsched'::regnamespace;
 SELECT set_eq('SELECT relname::text, relkind::text FROM relations WHERE NOT relispartition',
-              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('hooks', 'r'), ('home', 'r'), ('workers', 'v'), ('stat_handlers', 'v'), ('stat_roles', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v'), ('calendars', 'r'), ('calendar_exceptions', 'r')$$,
+              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('hooks', 'r'), ('home', 'r'), ('workers', 'v'), ('stat_handlers', 'v'), ('stat_roles', 'v'), ('stat_database', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v'), ('calendars', 'r'), ('calendar_exceptions', 'r')$$,
               'the tables and views');
 SELECT set_eq('SELECT signature FROM functions',
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
@@ -227,7 +227,7 @@ SELECT throws_ok(s, '42501', NULL, s)
                     'SELECT cmdsched.adopt()',
                     'SELECT cmdsched.stop()']) AS s;
 SELECT lives_ok(s, s)
-  FROM unnest(ARRAY['SELECT * FROM cmdsched.scheduled_commands', 'SELECT * FROM cmdsched.handlers', 'SELECT * FROM cmdsched.command_history', 'SELECT * FROM cmdsched.workers', 'SELECT * FROM cmdsched.doctor()', 'SELECT * FROM cmdsched.stat_handlers', 'SELECT * FROM cmdsched.stat_roles',
+  FROM unnest(ARRAY['SELECT * FROM cmdsched.scheduled_commands', 'SELECT * FROM cmdsched.handlers', 'SELECT * FROM cmdsched.command_history', 'SELECT * FROM cmdsched.workers', 'SELECT * FROM cmdsched.doctor()', 'SELECT * FROM cmdsched.stat_handlers', 'SELECT * FROM cmdsched.stat_roles', 'SELECT * FROM cmdsched.stat_database',
                     'SELECT * FROM cmdsched.get_due_commands()', 'SELECT cmdsched.get(''x'')', 'SELECT cmdsched.cancel(''x'')',
                     'SELECT cmdsched.reschedule(''x'', now())', 'SELECT cmdsched.retry(''x'')', 'SELECT cmdsched.delete_executed(''x'')',
                     'SELECT cmdsched.process_due_commands()', 'SELECT cmdsched.run_once()', 'SELECT cmdsched.trigger()',

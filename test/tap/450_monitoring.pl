@@ -215,7 +215,14 @@ my %causes = (
 			move_clock(4000);
 		},
 		sub { open_gate($node, 'long') } ],
-	CmdschedNoWorkerSlots => [ sub { restart_with(max_worker_processes => 3) }, sub { restart_with(max_worker_processes => 32) } ]);
+	CmdschedNoWorkerSlots => [ sub { restart_with(max_worker_processes => 3) }, sub { restart_with(max_worker_processes => 32) } ],
+	CmdschedDatabaseIsCopy => [ sub { query($node, "SELECT cmdsched.schedule('Effect', execute_at => $later); DELETE FROM cmdsched.home") }, sub { query($node, 'SELECT cmdsched.adopt()') } ],
+	CmdschedRecurringHeld => [
+		sub { query($node, "SELECT cmdsched.schedule_cron('nightly', '0 3 * * *', 'Effect'); SELECT cmdsched.pause_recurring('nightly'); UPDATE cmdsched.recurring SET status = 'held', reason = 'time zone is gone'") },
+		sub { query($node, "SELECT cmdsched.resume_recurring('nightly')") } ],
+	CmdschedHookDisabled => [
+		sub { query($node, "CREATE FUNCTION shop.hook(operation text, attributes jsonb) RETURNS void LANGUAGE sql AS 'SELECT'; SELECT cmdsched.register_hook('*', 'shop.hook(text, jsonb)'); SELECT cmdsched.disable_hook('*', 'shop.hook(text,jsonb)', 'it was slow')") },
+		sub { query($node, "SELECT cmdsched.enable_hook('*', 'shop.hook(text,jsonb)')") } ]);
 
 sub late
 {
@@ -283,6 +290,14 @@ SELECT count(cmdsched.schedule('Abroad', execute_at => $later)) FROM generate_se
 SELECT count(cmdsched.schedule('Abroad')) FROM generate_series(1, 5000);
 ANALYZE cmdsched.scheduled_commands;
 SQL
+
+query($node, 'CREATE ROLE mallory');
+foreach my $case ([ 'cmdsched_monitor', '1|1|t|t' ], [ 'mallory', '0|0|t|t' ])
+{
+	my ($role, $expected) = @$case;
+
+	is(query($node, "SET ROLE $role; SELECT recurring, hooks, commands_estimate >= 15000, history_bytes > 0 FROM cmdsched.stat_database"), $expected, "what $role sees of the database");
+}
 
 # The most rows that any part of its plan has seen.
 sub rows_read
