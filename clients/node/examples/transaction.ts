@@ -4,15 +4,19 @@ import type pg from "pg";
 /** Do some work in a transaction: it commits, or the error rolls it back. */
 export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
+  // The next query fails anyway; without a listener, a lost connection ends the process.
+  const ignore = (): void => undefined;
+  client.on("error", ignore);
+  let isBroken = true;
   try {
     await client.query("BEGIN");
     const result = await work(client);
     await client.query("COMMIT");
-    client.release();
+    isBroken = false;
     return result;
-  } catch (error) {
+  } finally {
+    client.off("error", ignore);
     // Closing the connection rolls back, also where it is lost already.
-    client.release(true);
-    throw error;
+    client.release(isBroken);
   }
 }

@@ -13,6 +13,7 @@ import {
   TimeWithoutZoneError,
   UnknownCommandError,
 } from "cmdsched";
+import { inTransaction } from "../examples/transaction.js";
 import { asSuperuser, connected, quiet, rowsOf, waitUntil } from "./support.js";
 
 const LATER = new Date("2040-01-01T12:30:00.123Z");
@@ -219,6 +220,19 @@ test("a scheduler works on whatever is given to it", async () => {
   assert.equal(await onText.get("client"), null);
   await onText.close();
   delete process.env["PGUSER"];
+});
+
+test("a transaction that has lost its connection is an error, and nothing else", async () => {
+  const pool = new pg.Pool({ user: "client" });
+  const idle = new CommandScheduler(pool, registry, { log: quiet });
+  const lost = inTransaction(pool, async (client) => {
+    await idle.within(client).schedule(new Ping(1), LATER, { scheduleId: "lost" });
+    await loseConnections();
+    await sleep(50);
+  });
+  await assert.rejects(lost);
+  assert.equal(await idle.get("lost"), null);
+  await pool.end();
 });
 
 test("settings of the connection and the driver do not matter", async () => {
