@@ -45,7 +45,9 @@ export async function listen(
 async function listenOnce(pool: pg.Pool, signal: AbortSignal, ear: Ear): Promise<void> {
   // As the pool itself makes them; a copy would lack the password, which it hides.
   const client = new pg.Client((pool as unknown as { options: pg.PoolConfig }).options);
-  const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  let abort = (): void => undefined;
+  const aborted = new Promise<void>((resolve) => (abort = resolve));
+  signal.addEventListener("abort", abort);
   const lost = new Promise<void>((_, reject) => {
     client.on("error", reject);
     client.on("end", () => reject(new Error("the connection has ended")));
@@ -61,7 +63,11 @@ async function listenOnce(pool: pg.Pool, signal: AbortSignal, ear: Ear): Promise
   try {
     await Promise.race([listening.then(() => lost), lost, aborted]);
   } finally {
+    signal.removeEventListener("abort", abort);
+    const farewell = new AbortController();
     const ended = client.end().catch(() => undefined);
-    await Promise.race([ended, lost.catch(() => undefined)]);
+    // Where nobody is at the other end, it takes for ever.
+    await Promise.race([ended, pause(1000, farewell.signal)]);
+    farewell.abort();
   }
 }

@@ -1,5 +1,10 @@
 /** What is the Node client's own: classes, texts, pools, workers, leases. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
@@ -299,11 +304,11 @@ test("a process that lives keeps its leases", async () => {
     async ({ n }: Ping) => {
       sent.push(n);
       if (n === 0) {
-        await sleep(1500);
+        await sleep(3000);
         assert.deepEqual(await sql("SELECT count(*)::integer FROM cmdsched.claim_due_commands(10)"), [[0]]);
       }
     },
-    { lease: 900 },
+    { lease: 2000 },
   );
   for (let n = 0; n < 4; n++) {
     await scheduler.schedule(new Ping(n), secondsAgo(60 - n));
@@ -319,9 +324,9 @@ test("what was taken away meanwhile is not sent", async () => {
     async ({ n }: Ping) => {
       sent.push(n);
       await scheduler.cancel("1");
-      await sleep(700);
+      await sleep(2500);
     },
-    { lease: 900 },
+    { lease: 3000 },
   );
   for (let n = 0; n < 2; n++) {
     await scheduler.schedule(new Ping(n), secondsAgo(60 - n), { scheduleId: String(n) });
@@ -403,6 +408,26 @@ test("a worker goes on by itself when it has lost its connections", async () => 
     }
   });
   await own.close();
+});
+
+test("a worker that gets no answer can be stopped", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "silent"));
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket)).listen(join(folder, ".s.PGSQL.5432"));
+  await once(server, "listening");
+  let warnings = 0;
+  const silent = new CommandScheduler(
+    { user: "client", host: folder, port: 5432, connectionTimeoutMillis: 100 },
+    registry,
+    { log: { warn: () => warnings++ } },
+  );
+  await running(new CommandSchedulerWorker(new CommandSchedulerService(silent, () => 1)), async () => {
+    await waitUntil(() => warnings >= 3);
+  });
+  await silent.close();
+  sockets.forEach((socket) => socket.destroy());
+  server.close();
+  rmSync(folder, { recursive: true });
 });
 
 test("a worker that hears nothing polls, and can be triggered", async () => {
