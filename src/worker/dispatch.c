@@ -387,7 +387,10 @@ claim(CommandGroup *group, CommandScan *scan, const Command *command)
 	return cmdsched_command_claim(scan);
 }
 
-/* It was missed, and is not to be run any more. */
+/*
+ * It was missed, and is not to be run any more.  That is settled before the
+ * next one begins: should that fail, it must be there to be recorded.
+ */
 static void
 drop_occurrence(CommandGroup *group, CommandScan *scan, const Command *command,
 				Handler *handler)
@@ -405,8 +408,7 @@ drop_occurrence(CommandGroup *group, CommandScan *scan, const Command *command,
 			MemoryContextSwitchTo(group_context);
 			MemoryContextReset(group->command_context);
 			dispatch->last.running = false;
-			/* When the next one is due, this scan does not know. */
-			group->jump = true;
+			group->complete = true;
 			break;
 		case CLAIM_LOCKED:
 			dispatch->locked_due = Min(dispatch->locked_due, command->due_at);
@@ -602,7 +604,7 @@ run_group(void *arg)
 
 	do
 		run_scan(group);
-	while (group->jump);
+	while (group->jump && !group->complete);
 }
 
 /*

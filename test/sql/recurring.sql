@@ -219,6 +219,18 @@ SELECT * FROM pg_temp.state('report');
 SELECT cmdsched.alter_recurring('other'), cmdsched.pause_recurring('other'), cmdsched.resume_recurring('other'), cmdsched.unschedule('other');
 ROLLBACK;
 
+-- Missed, and the one that runs in their place fails: that is recorded.
+BEGIN;
+SELECT cmdsched.set_clock('2040-01-01 12:00');
+SELECT cmdsched.schedule_every('fails', '1 hour', 'Once', '{"do": "SELECT 1/0"}');
+SELECT cmdsched.schedule_every('beside', '1 hour', 'Once', '{"do": "SELECT 1/0"}', overlap => 'allow', catch_up => 'all');
+SELECT cmdsched.set_clock('2040-01-01 16:10');
+SELECT cmdsched.advance_clock('1 hour');
+SELECT * FROM pg_temp.state('fails');
+SELECT * FROM pg_temp.state('beside');
+SELECT schedule_id, status, attempts, last_error->>'sqlstate' AS code FROM cmdsched.scheduled_commands ORDER BY 1;
+ROLLBACK;
+
 -- An interval where a cron expression could be, as pg_cron has it.
 BEGIN;
 SELECT cmdsched.set_clock('2040-01-01 12:00');
