@@ -8,6 +8,13 @@
  * those of whoever has the lock of its name.  Sessions take that first, then
  * wait for the occurrence; workers do without, and never wait.
  *
+ * A session that moves its clock over a year runs thousands of occurrences in
+ * one transaction, and leaves a version of the row for each.  Walking over
+ * all of them would make the last much slower than the first.  So rows are
+ * found where they were seen last, and there are no locks but those of the
+ * updates: one that stays with a version costs a multixact in each that
+ * follows.
+ *
  * IDENTIFICATION
  *	  src/command/recurring_store.c
  *-------------------------------------------------------------------------
@@ -22,6 +29,7 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
+#include "command/clock.h"
 #include "command/recurring_store.h"
 #include "command/statement.h"
 
@@ -37,19 +45,28 @@
 	"next_at, runs, last_run_at, last_outcome, skipped, last_skipped_at "
 #define NCOLUMNS 29
 
+/* Columns of results. */
+#define TID_COLUMN (NCOLUMNS + 1)
+
 /* ------------------------------------------------------------------------
  * Locks
  * ------------------------------------------------------------------------
  */
 
+static uint64
+hash_key(const RecurringKey *key)
+{
+	return DatumGetUInt64(
+		hash_any_extended((const unsigned char *) VARDATA_ANY(key->name),
+						  VARSIZE_ANY_EXHDR(key->name),
+						  key->scheduled_by));
+}
+
 /* To the end of the transaction: of all who change a schedule, one at a time. */
 void
 cmdsched_recurring_lock_name(const RecurringKey *key)
 {
-	uint64 hash = DatumGetUInt64(
-		hash_any_extended((const unsigned char *) VARDATA_ANY(key->name),
-						  VARSIZE_ANY_EXHDR(key->name),
-						  key->scheduled_by));
+	uint64 hash = hash_key(key);
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag,
@@ -58,6 +75,51 @@ cmdsched_recurring_lock_name(const RecurringKey *key)
 						 (uint32) hash,
 						 LOCK_CLASS);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* ------------------------------------------------------------------------
+ * Where rows were seen last
+ * ------------------------------------------------------------------------
+ */
+
+/* Only a guess: whoever uses it asks for the key, too. */
+typedef struct Sighting
+{
+	uint64 hash; /* of the key */
+	ItemPointerData tid;
+} Sighting;
+
+static Sighting sightings[64];
+
+static Sighting *
+sighting_of(uint64 hash)
+{
+	return &sightings[hash % lengthof(sightings)];
+}
+
+/* NULL where it was not seen yet. */
+static ItemPointer
+last_seen(const RecurringKey *key)
+{
+	uint64 hash = hash_key(key);
+	Sighting *sighting = sighting_of(hash);
+
+	return sighting->hash == hash && ItemPointerIsValid(&sighting->tid)
+			   ? &sighting->tid
+			   : NULL;
+}
+
+/* In the first row of the result of a statement. */
+static void
+note_sighting(const RecurringKey *key, int column)
+{
+	bool isnull;
+	uint64 hash = hash_key(key);
+	Sighting *sighting = sighting_of(hash);
+
+	sighting->hash = hash;
+	sighting->tid = *(ItemPointer) DatumGetPointer(
+		cmdsched_statement_result(0, column, &isnull));
 }
 
 /* ------------------------------------------------------------------------
@@ -178,12 +240,13 @@ read_row(RecurringSchedule *schedule)
 }
 
 static bool
-run_select(FixedStatement *statement, const RecurringKey *key,
+run_select(FixedStatement *statement, const RecurringKey *key, ItemPointer tid,
 		   RecurringSchedule *schedule)
 {
 	MemoryContext caller_context = CurrentMemoryContext;
-	Datum values[2] = {PointerGetDatum(key->name),
-					   ObjectIdGetDatum(key->scheduled_by)};
+	Datum values[3] = {PointerGetDatum(key->name),
+					   ObjectIdGetDatum(key->scheduled_by),
+					   PointerGetDatum(tid)};
 	OwnerScope scope;
 	bool found;
 
@@ -193,6 +256,7 @@ run_select(FixedStatement *statement, const RecurringKey *key,
 		MemoryContext spi_context = MemoryContextSwitchTo(caller_context);
 
 		read_row(schedule);
+		note_sighting(key, TID_COLUMN);
 		MemoryContextSwitchTo(spi_context);
 	}
 	cmdsched_statement_finish(&scope);
@@ -200,18 +264,26 @@ run_select(FixedStatement *statement, const RecurringKey *key,
 }
 
 #define SELECT_SCHEDULE \
-	"SELECT " COLUMNS "FROM cmdsched.recurring " \
+	"SELECT " COLUMNS ", ctid FROM cmdsched.recurring " \
 	"WHERE name = $1 AND scheduled_by = $2"
 
 bool
 cmdsched_recurring_read(const RecurringKey *key, RecurringSchedule *schedule)
 {
-	static FixedStatement statement = {SELECT_SCHEDULE, 2, {TEXTOID, OIDOID}};
+	static FixedStatement by_key = {SELECT_SCHEDULE, 2, {TEXTOID, OIDOID}};
+	static FixedStatement by_tid = {SELECT_SCHEDULE " AND ctid = $3",
+									3,
+									{TEXTOID, OIDOID, TIDOID}};
+	ItemPointer tid = last_seen(key);
 
-	return run_select(&statement, key, schedule);
+	return (tid != NULL && run_select(&by_tid, key, tid, schedule)) ||
+		   run_select(&by_key, key, NULL, schedule);
 }
 
-/* Lock and read it, without waiting. */
+/*
+ * Lock and read it, without waiting.  A session that moves its clock may
+ * wait, and locks it by its update.
+ */
 RecurringLock
 cmdsched_recurring_take(const RecurringKey *key, RecurringSchedule *schedule)
 {
@@ -220,10 +292,12 @@ cmdsched_recurring_take(const RecurringKey *key, RecurringSchedule *schedule)
 									   2,
 									   {TEXTOID, OIDOID}};
 
-	if (run_select(&statement, key, schedule))
+	if (!cmdsched_clock_is_moved() &&
+		run_select(&statement, key, NULL, schedule))
 		return RECURRING_LOCKED;
-	return cmdsched_recurring_read(key, schedule) ? RECURRING_BUSY
-												  : RECURRING_GONE;
+	if (!cmdsched_recurring_read(key, schedule))
+		return RECURRING_GONE;
+	return cmdsched_clock_is_moved() ? RECURRING_LOCKED : RECURRING_BUSY;
 }
 
 /* ------------------------------------------------------------------------
@@ -288,40 +362,63 @@ fill_values(Datum *values, char *nulls, const RecurringSchedule *schedule,
 	set_number(values, nulls, 29, schedule->last_skipped_at, NEVER_YET);
 }
 
+#define SET_COLUMNS \
+	"SET cron = $4, every = $5, timezone = $6, command_type = $7, " \
+	"command_module = $8, command_data = $9, metadata = $10, dst_gap = $11, " \
+	"dst_overlap = $12, catch_up = $13, catch_up_limit = $14, " \
+	"overlap = $15, spread = $16, starts_at = $17, ends_at = $18, " \
+	"max_runs = $19, status = $21, reason = $22, next_schedule_id = $23, " \
+	"next_at = $24, runs = $25, last_run_at = $26, last_outcome = $27, " \
+	"skipped = $28, last_skipped_at = $29 "
+
+#define COLUMN_TYPES \
+	TEXTOID, OIDOID, NAMEOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID, \
+		TEXTOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, \
+		TEXTOID, INTERVALOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, \
+		TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, \
+		TIMESTAMPTZOID, TEXTOID, INT8OID, TIMESTAMPTZOID
+
+static bool
+run_write(FixedStatement *statement, Datum *values, const char *nulls,
+		  const RecurringKey *key)
+{
+	OwnerScope scope;
+	bool written =
+		cmdsched_statement_run(statement, values, nulls, &scope) > 0;
+
+	if (written)
+		note_sighting(key, 1);
+	cmdsched_statement_finish(&scope);
+	return written;
+}
+
 /* Write the row as it is now to be, whether it is there or not. */
 void
 cmdsched_recurring_write(const RecurringSchedule *schedule)
 {
-	static FixedStatement statement =
-		{"INSERT INTO cmdsched.recurring AS r (" COLUMNS ") "
+	static FixedStatement by_tid = {"UPDATE cmdsched.recurring " SET_COLUMNS
+									"WHERE name = $1 AND scheduled_by = $2 "
+									"AND ctid = $30 RETURNING ctid",
+									NCOLUMNS + 1,
+									{COLUMN_TYPES, TIDOID}};
+	static FixedStatement by_key =
+		{"INSERT INTO cmdsched.recurring (" COLUMNS ") "
 		 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
 		 "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, "
-		 "$27, $28, $29) ON CONFLICT (name, scheduled_by) DO UPDATE SET "
-		 "cron = $4, every = $5, timezone = $6, command_type = $7, "
-		 "command_module = $8, command_data = $9, metadata = $10, "
-		 "dst_gap = $11, dst_overlap = $12, catch_up = $13, "
-		 "catch_up_limit = $14, overlap = $15, spread = $16, "
-		 "starts_at = $17, ends_at = $18, max_runs = $19, status = $21, "
-		 "reason = $22, next_schedule_id = $23, next_at = $24, runs = $25, "
-		 "last_run_at = $26, last_outcome = $27, skipped = $28, "
-		 "last_skipped_at = $29",
+		 "$27, $28, $29) ON CONFLICT (name, scheduled_by) DO UPDATE " SET_COLUMNS
+		 "RETURNING ctid",
 		 NCOLUMNS,
-		 {TEXTOID,		  OIDOID,		  NAMEOID, TEXTOID,
-		  INTERVALOID,	  TEXTOID,		  TEXTOID, TEXTOID,
-		  JSONBOID,		  JSONBOID,		  TEXTOID, TEXTOID,
-		  TEXTOID,		  INT4OID,		  TEXTOID, INTERVALOID,
-		  TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID,
-		  TEXTOID,		  TEXTOID,		  TEXTOID, TIMESTAMPTZOID,
-		  INT8OID,		  TIMESTAMPTZOID, TEXTOID, INT8OID,
-		  TIMESTAMPTZOID}};
+		 {COLUMN_TYPES}};
+	ItemPointer tid = last_seen(&schedule->key);
 	NameData scheduled_by_name;
-	char nulls[NCOLUMNS];
-	Datum values[NCOLUMNS];
-	OwnerScope scope;
+	char nulls[NCOLUMNS + 1];
+	Datum values[NCOLUMNS + 1];
 
 	fill_values(values, nulls, schedule, &scheduled_by_name);
-	cmdsched_statement_run(&statement, values, nulls, &scope);
-	cmdsched_statement_finish(&scope);
+	values[NCOLUMNS] = PointerGetDatum(tid);
+	nulls[NCOLUMNS] = ' ';
+	if (tid == NULL || !run_write(&by_tid, values, nulls, &schedule->key))
+		(void) run_write(&by_key, values, nulls, &schedule->key);
 }
 
 void

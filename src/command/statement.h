@@ -14,7 +14,7 @@
 
 #include "command/extension.h"
 
-#define MAX_STATEMENT_ARGS 29
+#define MAX_STATEMENT_ARGS 30
 
 /* To be static: it is prepared at its first use. */
 typedef struct FixedStatement
