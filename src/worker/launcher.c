@@ -42,6 +42,9 @@
 /* A scheduler that left is started again after that. */
 #define RESTART_US (1 * USECS_PER_SEC)
 
+/* One that is not at work by then never will be. */
+#define START_TIMEOUT_US (10 * USECS_PER_SEC)
+
 /* A scheduler of which we know only that it was started. */
 typedef struct StartedScheduler
 {
@@ -108,35 +111,44 @@ reap_schedulers(TimestampTz now)
 	}
 }
 
+static void
+remember_scheduler(int slot, BackgroundWorkerHandle *handle)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	StartedScheduler *scheduler = palloc(sizeof(StartedScheduler));
+
+	scheduler->slot = slot;
+	scheduler->handle = handle;
+	started = lappend(started, scheduler);
+	MemoryContextSwitchTo(caller);
+}
+
 static bool
 start_scheduler(Oid database, int slot, TimestampTz now)
 {
 	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-	BackgroundWorkerHandle *handle =
-		cmdsched_worker_start(WORKER_SCHEDULER,
-							  database,
-							  ObjectIdGetDatum(database));
+	BackgroundWorkerHandle *handle;
 
+	/* First: it may be at work before we know that it was started. */
+	cmdsched_database_set_state(slot, SCHEDULER_STARTING, now);
+	handle = cmdsched_worker_start(WORKER_SCHEDULER,
+								   database,
+								   ObjectIdGetDatum(database));
+	MemoryContextSwitchTo(caller);
 	if (handle != NULL)
 	{
-		StartedScheduler *scheduler = palloc(sizeof(StartedScheduler));
-
-		scheduler->slot = slot;
-		scheduler->handle = handle;
-		started = lappend(started, scheduler);
-		cmdsched_database_set_state(slot, SCHEDULER_STARTING, now);
+		remember_scheduler(slot, handle);
 		full_logged = false;
+		return true;
 	}
-	else if (!full_logged)
-	{
-		full_logged = true;
+	cmdsched_database_set_state(slot, SCHEDULER_WANTED, now);
+	if (!full_logged)
 		ereport(LOG,
 				errmsg("cmdsched found no free background worker slot for a "
 					   "scheduler"),
 				errhint("Consider raising max_worker_processes."));
-	}
-	MemoryContextSwitchTo(caller);
-	return handle != NULL;
+	full_logged = true;
+	return false;
 }
 
 /*
@@ -147,8 +159,8 @@ static TimestampTz
 wants_scheduler_at(int slot, TimestampTz now)
 {
 	TimestampTz since;
+	int pid = cmdsched_scheduler_pid(slot, &since);
 
-	(void) cmdsched_scheduler_pid(slot, &since);
 	switch (cmdsched_database_state(slot))
 	{
 		case SCHEDULER_WANTED:
@@ -156,6 +168,11 @@ wants_scheduler_at(int slot, TimestampTz now)
 		case SCHEDULER_UNKNOWN:
 			/* In the future where the clock was set back. */
 			return since == 0 || since > now ? DT_NOBEGIN : since + RESTART_US;
+		case SCHEDULER_STARTING:
+			/* Whoever started it may be gone, and may not have seen it fail. */
+			if (pid != 0)
+				return DT_NOEND;
+			return since > now ? DT_NOBEGIN : since + START_TIMEOUT_US;
 		default:
 			return DT_NOEND;
 	}

@@ -85,15 +85,17 @@ sub start_slow
 	still_runs('after-launcher', 'commands run after that');
 }
 
-# Both at once, and again before they are back.
+# Both at once, and again before they are back; also just when the scheduler has
+# come up, and who started it does not know that yet.
+foreach my $round (1 .. 8)
 {
 	my ($launcher, $scheduler) = (launcher_pid(), scheduler_pid($node));
 
 	query($node, "SELECT pg_terminate_backend(pid) FROM cmdsched.workers");
 	query($node, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'cmdsched%'");
-	wait_for_successor('launcher', $launcher, 'all workers terminated: the launcher comes back');
-	wait_for_successor('scheduler', $scheduler, 'all workers terminated: the scheduler comes back');
-	still_runs('after-all', 'commands run after that');
+	wait_for_successor('launcher', $launcher, "all workers terminated, $round: the launcher comes back");
+	wait_for_successor('scheduler', $scheduler, "all workers terminated, $round: the scheduler comes back");
+	still_runs("after-all-$round", "commands run after that, $round");
 }
 
 # ----------------------------------------------------------------------------
