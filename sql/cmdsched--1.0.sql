@@ -463,11 +463,14 @@ CREATE FUNCTION cmdsched.schedule(
     metadata jsonb DEFAULT NULL,
     schedule_id text DEFAULT NULL,
     command_module text DEFAULT '',
-    on_conflict text DEFAULT 'keep'
+    on_conflict text DEFAULT 'keep',
+    calendar text DEFAULT NULL,
+    policy text DEFAULT NULL,
+    policy_options jsonb DEFAULT NULL
 ) RETURNS text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_schedule';
-COMMENT ON FUNCTION cmdsched.schedule(text, jsonb, timestamptz, jsonb, text, text, text) IS 'Says, in this transaction, that a command is to run at execute_at (the past means now), as the current user. Returns its schedule_id. If that schedule_id is already waiting: keep leaves it as it is, replace takes the new command and time, error raises 23505.';
+COMMENT ON FUNCTION cmdsched.schedule(text, jsonb, timestamptz, jsonb, text, text, text, text, text, jsonb) IS 'Says, in this transaction, that a command is to run at execute_at (the past means now), as the current user. Returns its schedule_id. If that schedule_id is already waiting: keep leaves it as it is, replace takes the new command and time, error raises 23505. A policy, then a calendar, may move execute_at first.';
 
 CREATE FUNCTION cmdsched.schedule_in(
     command_type text,
@@ -476,11 +479,14 @@ CREATE FUNCTION cmdsched.schedule_in(
     metadata jsonb DEFAULT NULL,
     schedule_id text DEFAULT NULL,
     command_module text DEFAULT '',
-    on_conflict text DEFAULT 'keep'
+    on_conflict text DEFAULT 'keep',
+    calendar text DEFAULT NULL,
+    policy text DEFAULT NULL,
+    policy_options jsonb DEFAULT NULL
 ) RETURNS text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_schedule_in';
-COMMENT ON FUNCTION cmdsched.schedule_in(text, jsonb, interval, jsonb, text, text, text) IS 'As cmdsched.schedule(), at now() + delay.';
+COMMENT ON FUNCTION cmdsched.schedule_in(text, jsonb, interval, jsonb, text, text, text, text, text, jsonb) IS 'As cmdsched.schedule(), at now() + delay.';
 
 CREATE FUNCTION cmdsched.get(schedule_id text) RETURNS cmdsched.scheduled_commands
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
@@ -654,6 +660,7 @@ CREATE TABLE cmdsched.calendars (
     name text COLLATE "C" NOT NULL,
     timezone text COLLATE "C" NOT NULL,
     owner oid NOT NULL,
+    owner_name text COLLATE "C" NOT NULL,
     opening_hours text[] COLLATE "C" NOT NULL DEFAULT '{closed,closed,closed,closed,closed,closed,closed}',
     CONSTRAINT calendars_pkey PRIMARY KEY (name),
     CONSTRAINT calendars_opening_hours_check CHECK (pg_catalog.array_length(opening_hours, 1) = 7 AND pg_catalog.array_position(opening_hours, NULL) IS NULL)
@@ -662,6 +669,7 @@ COMMENT ON TABLE cmdsched.calendars IS 'When a business is open. Everybody may u
 COMMENT ON COLUMN cmdsched.calendars.name IS 'Its name in this database';
 COMMENT ON COLUMN cmdsched.calendars.timezone IS 'Where the clock hangs that its hours are read from';
 COMMENT ON COLUMN cmdsched.calendars.owner IS 'The role that created it';
+COMMENT ON COLUMN cmdsched.calendars.owner_name IS 'The name of that role at that time: oids do not survive a dump';
 COMMENT ON COLUMN cmdsched.calendars.opening_hours IS 'Of each weekday, from Monday on';
 
 CREATE TABLE cmdsched.calendar_exceptions (
@@ -723,6 +731,60 @@ CREATE FUNCTION cmdsched.add_working_time(calendar text, at timestamptz, amount 
 LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_add_working_time';
 COMMENT ON FUNCTION cmdsched.add_working_time(text, timestamptz, interval) IS 'The first moment at which the calendar has been open for that long since at.';
+
+-- ---------------------------------------------------------------------------
+-- Scheduling policies
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE cmdsched.policies (
+    name text COLLATE "C" NOT NULL,
+    function text COLLATE "C" NOT NULL,
+    owner oid NOT NULL,
+    owner_name text COLLATE "C" NOT NULL,
+    function_owner text COLLATE "C" NOT NULL,
+    CONSTRAINT policies_pkey PRIMARY KEY (name)
+);
+COMMENT ON TABLE cmdsched.policies IS 'Functions that move the time at which a command is executed, by the names that cmdsched.schedule() knows them by.';
+COMMENT ON COLUMN cmdsched.policies.name IS 'Its name in this database';
+COMMENT ON COLUMN cmdsched.policies.function IS 'Signature of the function (timestamptz, jsonb) that returns timestamptz';
+COMMENT ON COLUMN cmdsched.policies.owner IS 'The role that registered it';
+COMMENT ON COLUMN cmdsched.policies.owner_name IS 'The name of that role at that time: oids do not survive a dump';
+COMMENT ON COLUMN cmdsched.policies.function_owner IS 'Who owned the function when it was registered; that of another owner, unless a superuser, is not called';
+
+SELECT pg_catalog.pg_extension_config_dump('cmdsched.policies', '');
+ALTER TABLE cmdsched.policies ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read_only ON cmdsched.policies FOR SELECT TO PUBLIC USING (true);
+COMMENT ON POLICY read_only ON cmdsched.policies IS 'Who could write here could have functions called as others';
+REVOKE ALL ON TABLE cmdsched.policies FROM PUBLIC;
+GRANT SELECT ON TABLE cmdsched.policies TO PUBLIC;
+
+CREATE FUNCTION cmdsched.register_policy(name text, function regprocedure) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_register_policy';
+COMMENT ON FUNCTION cmdsched.register_policy(text, regprocedure) IS 'Makes a function (timestamptz, jsonb) that returns timestamptz a policy of this name, in place of an earlier one. The caller owns the function or is a superuser. It is called as whoever schedules.';
+REVOKE ALL ON FUNCTION cmdsched.register_policy(text, regprocedure) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.unregister_policy(name text) RETURNS boolean
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_unregister_policy';
+COMMENT ON FUNCTION cmdsched.unregister_policy(text) IS 'Removes a policy. What was scheduled with it stays as it is. False if there was none.';
+REVOKE ALL ON FUNCTION cmdsched.unregister_policy(text) FROM PUBLIC;
+
+CREATE FUNCTION cmdsched.explain_schedule(
+    command_type text,
+    command_data jsonb DEFAULT '{}',
+    execute_at timestamptz DEFAULT pg_catalog.now(),
+    metadata jsonb DEFAULT NULL,
+    schedule_id text DEFAULT NULL,
+    command_module text DEFAULT '',
+    on_conflict text DEFAULT 'keep',
+    calendar text DEFAULT NULL,
+    policy text DEFAULT NULL,
+    policy_options jsonb DEFAULT NULL
+) RETURNS TABLE (step integer, rule text, moved_to timestamptz, detail text)
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cmdsched_explain_schedule';
+COMMENT ON FUNCTION cmdsched.explain_schedule(text, jsonb, timestamptz, jsonb, text, text, text, text, text, jsonb) IS 'Takes the arguments of cmdsched.schedule() and shows, step by step, how execute_at would come about. Schedules nothing; what a policy writes is rolled back.';
 
 -- ---------------------------------------------------------------------------
 -- Dispatch by hand

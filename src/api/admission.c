@@ -25,8 +25,9 @@
 #include "settings.h"
 #include "worker/wakeup.h"
 
-static const Handler *
-check_handler(const Command *command)
+/* Is there one that the current user may call?  Raises an error if not. */
+const Handler *
+cmdsched_admission_check_handler(const Command *command)
 {
 	Handler *handler =
 		cmdsched_handler_find(command->command_type, command->command_module);
@@ -145,7 +146,7 @@ cmdsched_admission_is_at_home(void)
 const Handler *
 cmdsched_admission_check(const Command *command, Oid role)
 {
-	const Handler *handler = check_handler(command);
+	const Handler *handler = cmdsched_admission_check_handler(command);
 
 	/* No process of ours runs what is for an application. */
 	if (!handler->external)

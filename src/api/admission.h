@@ -13,6 +13,7 @@
 #include "command/command.h"
 #include "command/handler_store.h"
 
+extern const Handler *cmdsched_admission_check_handler(const Command *command);
 extern const Handler *cmdsched_admission_check(const Command *command,
 											   Oid role);
 extern bool cmdsched_admission_is_at_home(void);

@@ -24,6 +24,8 @@
 
 #include "api/admission.h"
 #include "api/arguments.h"
+#include "api/schedule_arguments.h"
+#include "api/timing.h"
 #include "command/change_log.h"
 #include "command/clock.h"
 #include "command/command_store.h"
@@ -65,30 +67,6 @@ PG_FUNCTION_INFO_V1(cmdsched_reset_clock);
 PG_FUNCTION_INFO_V1(cmdsched_current_command);
 PG_FUNCTION_INFO_V1(cmdsched_snooze);
 PG_FUNCTION_INFO_V1(cmdsched_abandon);
-
-/* ------------------------------------------------------------------------
- * Arguments
- * ------------------------------------------------------------------------
- */
-
-static OnConflict
-get_on_conflict(FunctionCallInfo fcinfo, int n)
-{
-	char *value;
-
-	cmdsched_argument_check_not_null(fcinfo, n, "on_conflict");
-	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	if (strcmp(value, "keep") == 0)
-		return ON_CONFLICT_KEEP;
-	if (strcmp(value, "replace") == 0)
-		return ON_CONFLICT_REPLACE;
-	if (strcmp(value, "error") == 0)
-		return ON_CONFLICT_ERROR;
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("invalid value for on_conflict: \"%s\"", value),
-			errhint("Available values: keep, replace, error."));
-}
 
 /* ------------------------------------------------------------------------
  * Handlers
@@ -340,45 +318,18 @@ schedule_command(Command *command, OnConflict on_conflict)
 	return command->schedule_id;
 }
 
-static text *
-get_own_id(FunctionCallInfo fcinfo, int n)
-{
-	text *schedule_id =
-		cmdsched_argument_get_name(fcinfo, n, "schedule_id", false);
-
-	if (cmdsched_occurrence_id_schedule(schedule_id) != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_RESERVED_NAME),
-				errmsg("schedule_id \"%s\" is reserved",
-					   text_to_cstring(schedule_id)),
-				errhint("Ids that end with @, a time and Z are those of "
-						"recurring schedules."));
-	return schedule_id;
-}
-
 /* schedule() and schedule_in() have their arguments in the same places. */
 static text *
 schedule_with_arguments(FunctionCallInfo fcinfo, TimestampTz execute_at)
 {
 	Command command = {0};
+	OnConflict on_conflict =
+		cmdsched_schedule_arguments_take(fcinfo, &command);
 
-	command.command_type =
-		cmdsched_argument_get_name(fcinfo, 0, "command_type", false);
-	cmdsched_argument_check_not_null(fcinfo, 1, "command_data");
-	command.command_data = PG_GETARG_DATUM(1);
-	cmdsched_argument_check_size(command.command_data, "command_data");
 	command.execute_at = execute_at;
-	command.has_metadata = !PG_ARGISNULL(3);
-	if (command.has_metadata)
-	{
-		command.metadata = PG_GETARG_DATUM(3);
-		cmdsched_argument_check_size(command.metadata, "metadata");
-	}
-	if (!PG_ARGISNULL(4))
-		command.schedule_id = get_own_id(fcinfo, 4);
-	command.command_module =
-		cmdsched_argument_get_name(fcinfo, 5, "command_module", true);
-	return schedule_command(&command, get_on_conflict(fcinfo, 6));
+	if (cmdsched_timing_is_given(fcinfo))
+		command.execute_at = cmdsched_timing_apply(fcinfo, execute_at, NULL);
+	return schedule_command(&command, on_conflict);
 }
 
 Datum

@@ -126,31 +126,13 @@ cmdsched_remove_exception(PG_FUNCTION_ARGS)
 		cmdsched_calendar_remove_exception(name, first_day, last_day));
 }
 
-static void
-report_never_open(text *name)
-{
-	ereport(ERROR,
-			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			errmsg("calendar \"%s\" is not open long enough in the %d years "
-				   "that follow",
-				   text_to_cstring(name),
-				   CALENDAR_HORIZON_YEARS),
-			errhint("Give it opening hours with "
-					"cmdsched.set_opening_hours()."));
-}
-
 Datum
 cmdsched_next_open(PG_FUNCTION_ARGS)
 {
 	text *name = cmdsched_argument_get_name(fcinfo, 0, "calendar", false);
 	TimestampTz at = cmdsched_argument_get_moment(fcinfo, 1, "at");
-	TimestampTz open_at;
 
-	if (!cmdsched_calendar_next_open(cmdsched_calendar_load(name),
-									 at,
-									 &open_at))
-		report_never_open(name);
-	PG_RETURN_TIMESTAMPTZ(open_at);
+	PG_RETURN_TIMESTAMPTZ(cmdsched_calendar_find_open(name, at));
 }
 
 Datum
@@ -159,7 +141,6 @@ cmdsched_add_working_time(PG_FUNCTION_ARGS)
 	text *name = cmdsched_argument_get_name(fcinfo, 0, "calendar", false);
 	TimestampTz at = cmdsched_argument_get_moment(fcinfo, 1, "at");
 	Interval *amount = cmdsched_argument_get_span(fcinfo, 2, "amount");
-	TimestampTz done_at;
 
 	if (amount->month != 0 || amount->day != 0)
 		ereport(ERROR,
@@ -167,10 +148,5 @@ cmdsched_add_working_time(PG_FUNCTION_ARGS)
 				errmsg("working time cannot be given in days or months"),
 				errhint("Opening hours differ from day to day: use hours, as "
 						"in interval '16 hours'."));
-	if (!cmdsched_calendar_add_working_time(cmdsched_calendar_load(name),
-											at,
-											amount->time,
-											&done_at))
-		report_never_open(name);
-	PG_RETURN_TIMESTAMPTZ(done_at);
+	PG_RETURN_TIMESTAMPTZ(cmdsched_calendar_find_done(name, at, amount->time));
 }

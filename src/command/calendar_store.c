@@ -60,13 +60,15 @@ void
 cmdsched_calendar_create(text *name, text *zone)
 {
 	static FixedStatement statement =
-		{"INSERT INTO cmdsched.calendars (name, timezone, owner) "
-		 "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-		 3,
-		 {TEXTOID, TEXTOID, OIDOID}};
+		{"INSERT INTO cmdsched.calendars (name, timezone, owner, owner_name) "
+		 "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+		 4,
+		 {TEXTOID, TEXTOID, OIDOID, TEXTOID}};
+	Oid caller = GetUserId();
 	Datum values[] = {PointerGetDatum(name),
 					  PointerGetDatum(zone),
-					  ObjectIdGetDatum(GetUserId())};
+					  ObjectIdGetDatum(caller),
+					  CStringGetTextDatum(GetUserNameFromId(caller, false))};
 
 	(void) find_zone(text_to_cstring(zone));
 	if (write_rows(&statement, values) == 0)
@@ -228,8 +230,8 @@ load_exception(Calendar *calendar, uint64 row)
 }
 
 /* In the current memory context. */
-Calendar *
-cmdsched_calendar_load(text *name)
+static Calendar *
+load_calendar(text *name)
 {
 	static FixedStatement load_statement =
 		{"SELECT c.timezone, e.first_day, e.last_day, e.hours, "
@@ -260,4 +262,76 @@ cmdsched_calendar_load(text *name)
 		load_exception(calendar, row);
 	cmdsched_statement_finish(&scope);
 	return calendar;
+}
+
+/* ------------------------------------------------------------------------
+ * Asking
+ * ------------------------------------------------------------------------
+ */
+
+static void
+report_never_open(text *name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("calendar \"%s\" is not open long enough in the %d years "
+				   "that follow",
+				   text_to_cstring(name),
+				   CALENDAR_HORIZON_YEARS),
+			errhint("Give it opening hours with "
+					"cmdsched.set_opening_hours()."));
+}
+
+/* The first open moment; raises an error where there is none. */
+TimestampTz
+cmdsched_calendar_find_open(text *name, TimestampTz at)
+{
+	TimestampTz open_at;
+
+	if (!cmdsched_calendar_next_open(load_calendar(name), at, &open_at))
+		report_never_open(name);
+	return open_at;
+}
+
+/* When it has been open for that long. */
+TimestampTz
+cmdsched_calendar_find_done(text *name, TimestampTz at, int64 amount_us)
+{
+	TimestampTz done_at;
+
+	if (!cmdsched_calendar_add_working_time(load_calendar(name),
+											at,
+											amount_us,
+											&done_at))
+		report_never_open(name);
+	return done_at;
+}
+
+/* ------------------------------------------------------------------------
+ * In a copy of the database, see home.c
+ * ------------------------------------------------------------------------
+ */
+
+void
+cmdsched_calendar_take_from_strangers(void)
+{
+	static FixedStatement statement =
+		{"UPDATE cmdsched.calendars AS c SET owner = 4294967295 "
+		 "WHERE NOT EXISTS (SELECT FROM pg_roles AS r "
+		 "WHERE r.oid = c.owner AND r.rolname = c.owner_name)",
+		 0};
+
+	(void) write_rows(&statement, NULL);
+}
+
+void
+cmdsched_calendar_give_to_namesakes(void)
+{
+	static FixedStatement statement =
+		{"UPDATE cmdsched.calendars AS c SET owner = r.oid "
+		 "FROM pg_roles AS r WHERE r.rolname = c.owner_name "
+		 "AND NOT EXISTS (SELECT FROM pg_roles AS o WHERE o.oid = c.owner)",
+		 0};
+
+	(void) write_rows(&statement, NULL);
 }

@@ -19,6 +19,10 @@ extern void cmdsched_calendar_add_exception(text *name, DateADT first_day,
 											DateADT last_day, text *hours);
 extern bool cmdsched_calendar_remove_exception(text *name, DateADT first_day,
 											   DateADT last_day);
-extern Calendar *cmdsched_calendar_load(text *name);
+extern TimestampTz cmdsched_calendar_find_open(text *name, TimestampTz at);
+extern TimestampTz cmdsched_calendar_find_done(text *name, TimestampTz at,
+											   int64 amount_us);
+extern void cmdsched_calendar_take_from_strangers(void);
+extern void cmdsched_calendar_give_to_namesakes(void);
 
 #endif

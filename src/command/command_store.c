@@ -781,6 +781,28 @@ cmdsched_command_find(text *schedule_id, Oid caller, CommandKey *key,
 	return nrows > 0;
 }
 
+/* When the next attempt is made; false where there is no such command. */
+bool
+cmdsched_command_find_time(const CommandKey *key, TimestampTz *execute_at)
+{
+	static FixedStatement statement =
+		{"SELECT execute_at FROM cmdsched.scheduled_commands "
+		 "WHERE schedule_id = $1 AND scheduled_by = $2",
+		 2,
+		 {TEXTOID, OIDOID}};
+	Datum values[] = {PointerGetDatum(key->schedule_id),
+					  ObjectIdGetDatum(key->scheduled_by)};
+	OwnerScope scope;
+	bool isnull;
+	bool found = cmdsched_statement_run(&statement, values, NULL, &scope) > 0;
+
+	if (found)
+		*execute_at =
+			DatumGetTimestampTz(cmdsched_statement_result(0, 1, &isnull));
+	cmdsched_statement_finish(&scope);
+	return found;
+}
+
 bool
 cmdsched_command_is_due(const CommandKey *key, TimestampTz now)
 {

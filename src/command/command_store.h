@@ -91,6 +91,8 @@ extern bool cmdsched_command_settle(const CommandKey *key,
 extern bool cmdsched_command_find(text *schedule_id, Oid caller,
 								  CommandKey *key, text **command_type,
 								  text **command_module);
+extern bool cmdsched_command_find_time(const CommandKey *key,
+									   TimestampTz *execute_at);
 extern bool cmdsched_command_is_due(const CommandKey *key, TimestampTz now);
 extern bool cmdsched_command_role_is_due(Oid role, TimestampTz now);
 extern int64 cmdsched_command_count(Oid role, int64 limit);

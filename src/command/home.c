@@ -24,10 +24,12 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 
+#include "command/calendar_store.h"
 #include "command/command_store.h"
 #include "command/extension.h"
 #include "command/history_store.h"
 #include "command/home.h"
+#include "command/policy_store.h"
 #include "command/statement.h"
 
 /* The table of commands that was seen to belong here. */
@@ -189,11 +191,15 @@ cmdsched_home_adopt(void)
 		take_from_strangers();
 		take_schedules_from_strangers();
 		cmdsched_history_take_from_strangers();
+		cmdsched_calendar_take_from_strangers();
+		cmdsched_policy_take_from_strangers();
 		move_in();
 	}
 	give_to_namesakes();
 	give_schedules_to_namesakes();
 	cmdsched_history_give_to_namesakes();
+	cmdsched_calendar_give_to_namesakes();
+	cmdsched_policy_give_to_namesakes();
 	cmdsched_statement_run(&count, NULL, NULL, &scope);
 	npending = DatumGetInt64(cmdsched_statement_result(0, 1, &isnull));
 	cmdsched_statement_finish(&scope);

@@ -546,6 +546,51 @@ cmdsched_invoke_hook(HookCall *call, CommandError *error)
 }
 
 /* ------------------------------------------------------------------------
+ * Policies
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Call a scheduling policy as the current user, who stays that: it can set
+ * neither the role nor the session's user, and other settings are taken back.
+ * Raises whatever it raises.
+ */
+NullableDatum
+cmdsched_invoke_policy(Oid function, TimestampTz execute_at, Datum options)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+	FmgrInfo call;
+	NullableDatum result;
+	Oid user;
+	int security_context;
+	int guc_nest_level = NewGUCNestLevel();
+
+	fmgr_info(function, &call);
+	InitFunctionCallInfoData(*fcinfo,
+							 &call,
+							 2,
+							 DEFAULT_COLLATION_OID,
+							 NULL,
+							 NULL);
+	fcinfo->args[0].value = TimestampTzGetDatum(execute_at);
+	fcinfo->args[0].isnull = false;
+	fcinfo->args[1].value = options;
+	fcinfo->args[1].isnull = false;
+
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(user,
+						   security_context | SECURITY_LOCAL_USERID_CHANGE);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	result.value = FunctionCallInvoke(fcinfo);
+	result.isnull = fcinfo->isnull;
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	SetUserIdAndSecContext(user, security_context);
+	AtEOXact_GUC(false, guc_nest_level);
+	return result;
+}
+
+/* ------------------------------------------------------------------------
  * What a handler finds, and leaves behind
  * ------------------------------------------------------------------------
  */

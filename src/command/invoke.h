@@ -67,6 +67,8 @@ extern NullableDatum cmdsched_invoke_procedure(const Handler *handler,
 											   const Command *command,
 											   Datum row);
 extern bool cmdsched_invoke_hook(HookCall *call, CommandError *error);
+extern NullableDatum
+cmdsched_invoke_policy(Oid function, TimestampTz execute_at, Datum options);
 extern void cmdsched_invoke_catch(Outcome *outcome, InvokeHost host);
 extern void cmdsched_invoke_reset_settings(void);
 extern void cmdsched_invoke_clean_session(void);

@@ -18,6 +18,7 @@ GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cmdsched TO fuzz_admin;
 
 CREATE FUNCTION fuzz.nothing(jsonb) RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
 CREATE FUNCTION fuzz.fail(jsonb, jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'this handler fails'; END $$;
+CREATE FUNCTION fuzz.same_time(timestamptz, jsonb) RETURNS timestamptz LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION fuzz.note(text, jsonb) RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
 CREATE PROCEDURE fuzz.commit(cmdsched.scheduled_commands) LANGUAGE plpgsql AS 'BEGIN COMMIT; END';
 
@@ -38,6 +39,8 @@ $$;
 
 ALTER FUNCTION fuzz.nothing(jsonb) OWNER TO fuzz_admin;
 ALTER FUNCTION fuzz.note(text, jsonb) OWNER TO fuzz_admin;
+ALTER FUNCTION fuzz.same_time(timestamptz, jsonb) OWNER TO fuzz_admin;
+SELECT cmdsched.register_policy('fuzz', 'fuzz.same_time(timestamptz, jsonb)');
 ALTER FUNCTION fuzz.fail(jsonb, jsonb) OWNER TO fuzz_admin;
 ALTER PROCEDURE fuzz.commit(cmdsched.scheduled_commands) OWNER TO fuzz_admin;
 SET ROLE fuzz_admin;
@@ -135,7 +138,10 @@ SELECT a, unnest(v) FROM (VALUES
 	('cron_or_interval', ARRAY[$$'*/5 9-17 * * 1-5'$$, $$'0 0 L * fri#2'$$, $$'1 month'$$]),
 	('after', ARRAY['now()']),
 	('count', ARRAY['1', '100']),
-	('calendar', ARRAY[$$'r'$$, $$'s'$$]),
+	('calendar', ARRAY['NULL', $$'r'$$, $$'s'$$]),
+	('policy', ARRAY['NULL', $$'fuzz'$$]),
+	('policy_options', ARRAY['NULL', 'NULL', 'NULL', $$'{}'$$]),
+	('function', ARRAY[$$'fuzz.same_time(timestamptz, jsonb)'$$]),
 	('weekdays', ARRAY[$$'mon-fri'$$, $$'sat, sun'$$]),
 	('hours', ARRAY[$$'9:00-17:00'$$, $$'22:00-6:00'$$, $$'closed'$$]),
 	('first_day', ARRAY['current_date', $$'2026-12-24'$$]),

@@ -29,15 +29,15 @@ SELECT is(count(*), 0::bigint, 'every function is in the schema cmdsched')
 SELECT is(count(*), 0::bigint, 'every relation is in the schema cmdsched')
   FROM relations WHERE relnamespace <> 'cmdsched'::regnamespace;
 SELECT set_eq('SELECT relname::text, relkind::text FROM relations WHERE NOT relispartition',
-              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('hooks', 'r'), ('home', 'r'), ('workers', 'v'), ('stat_handlers', 'v'), ('stat_roles', 'v'), ('stat_database', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v'), ('calendars', 'r'), ('calendar_exceptions', 'r')$$,
+              $$VALUES ('command_history', 'p'), ('history_position', 'r'), ('scheduled_commands', 'r'), ('handlers', 'r'), ('hooks', 'r'), ('home', 'r'), ('workers', 'v'), ('stat_handlers', 'v'), ('stat_roles', 'v'), ('stat_database', 'v'), ('recurring', 'r'), ('recurring_schedules', 'v'), ('calendars', 'r'), ('calendar_exceptions', 'r'), ('policies', 'r')$$,
               'the tables and views');
 SELECT set_eq('SELECT signature FROM functions',
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
                     'cmdsched.unregister_handler(text,text)',
                     'cmdsched.register_hook(text,regprocedure,integer)', 'cmdsched.unregister_hook(text,text)',
                     'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)', 'cmdsched.check_hooks()',
-                    'cmdsched.schedule(text,jsonb,timestamp with time zone,jsonb,text,text,text)',
-                    'cmdsched.schedule_in(text,jsonb,interval,jsonb,text,text,text)',
+                    'cmdsched.schedule(text,jsonb,timestamp with time zone,jsonb,text,text,text,text,text,jsonb)',
+                    'cmdsched.schedule_in(text,jsonb,interval,jsonb,text,text,text,text,text,jsonb)',
                     'cmdsched.get(text)', 'cmdsched.cancel(text)',
                     'cmdsched.reschedule(text,timestamp with time zone)', 'cmdsched.retry(text)',
                     'cmdsched.schedule_on_change()',
@@ -54,6 +54,8 @@ SELECT set_eq('SELECT signature FROM functions',
                     'cmdsched.claim_due_commands(integer,text[],interval)', 'cmdsched.complete(text,uuid,jsonb)',
                     'cmdsched.fail(text,uuid,text,interval)', 'cmdsched.extend_lease(text,uuid,interval)',
                     'cmdsched.upcoming(interval,integer)', 'cmdsched.explain_command(text)',
+                    'cmdsched.register_policy(text,regprocedure)', 'cmdsched.unregister_policy(text)',
+                    'cmdsched.explain_schedule(text,jsonb,timestamp with time zone,jsonb,text,text,text,text,text,jsonb)',
                     'cmdsched.create_calendar(text,text)', 'cmdsched.drop_calendar(text)', 'cmdsched.set_opening_hours(text,text,text)',
                     'cmdsched.add_exception(text,date,date,text)', 'cmdsched.remove_exception(text,date,date)',
                     'cmdsched.next_open(text,timestamp with time zone)', 'cmdsched.add_working_time(text,timestamp with time zone,interval)',
@@ -66,10 +68,10 @@ SELECT is(pg_get_function_arguments(f::regprocedure), a, 'the arguments of ' || 
     ('cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
      'command_type text, handler regprocedure, command_module text DEFAULT ''''::text, max_attempts integer DEFAULT 10, backoff interval DEFAULT ''00:00:01''::interval, max_backoff interval DEFAULT ''01:00:00''::interval, timeout interval DEFAULT NULL::interval, history text DEFAULT ''failures''::text, external boolean DEFAULT false, paused boolean DEFAULT false'),
     ('cmdsched.unregister_handler(text,text)', 'command_type text, command_module text DEFAULT ''''::text'),
-    ('cmdsched.schedule(text,jsonb,timestamptz,jsonb,text,text,text)',
-     'command_type text, command_data jsonb DEFAULT ''{}''::jsonb, execute_at timestamp with time zone DEFAULT now(), metadata jsonb DEFAULT NULL::jsonb, schedule_id text DEFAULT NULL::text, command_module text DEFAULT ''''::text, on_conflict text DEFAULT ''keep''::text'),
-    ('cmdsched.schedule_in(text,jsonb,interval,jsonb,text,text,text)',
-     'command_type text, command_data jsonb, delay interval, metadata jsonb DEFAULT NULL::jsonb, schedule_id text DEFAULT NULL::text, command_module text DEFAULT ''''::text, on_conflict text DEFAULT ''keep''::text'),
+    ('cmdsched.schedule(text,jsonb,timestamptz,jsonb,text,text,text,text,text,jsonb)',
+     'command_type text, command_data jsonb DEFAULT ''{}''::jsonb, execute_at timestamp with time zone DEFAULT now(), metadata jsonb DEFAULT NULL::jsonb, schedule_id text DEFAULT NULL::text, command_module text DEFAULT ''''::text, on_conflict text DEFAULT ''keep''::text, calendar text DEFAULT NULL::text, policy text DEFAULT NULL::text, policy_options jsonb DEFAULT NULL::jsonb'),
+    ('cmdsched.schedule_in(text,jsonb,interval,jsonb,text,text,text,text,text,jsonb)',
+     'command_type text, command_data jsonb, delay interval, metadata jsonb DEFAULT NULL::jsonb, schedule_id text DEFAULT NULL::text, command_module text DEFAULT ''''::text, on_conflict text DEFAULT ''keep''::text, calendar text DEFAULT NULL::text, policy text DEFAULT NULL::text, policy_options jsonb DEFAULT NULL::jsonb'),
     ('cmdsched.register_hook(text,regprocedure,integer)', 'operation_pattern text, hook regprocedure, priority integer DEFAULT 0'),
     ('cmdsched.unregister_hook(text,text)', 'operation_pattern text, hook text'),
     ('cmdsched.enable_hook(text,text)', 'operation_pattern text, hook text'),
@@ -109,8 +111,8 @@ SELECT is(pg_get_function_result(f::regprocedure), r, 'the result of ' || f)
   FROM (VALUES
     ('cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)', 'void'),
     ('cmdsched.unregister_handler(text,text)', 'boolean'),
-    ('cmdsched.schedule(text,jsonb,timestamptz,jsonb,text,text,text)', 'text'),
-    ('cmdsched.schedule_in(text,jsonb,interval,jsonb,text,text,text)', 'text'),
+    ('cmdsched.schedule(text,jsonb,timestamptz,jsonb,text,text,text,text,text,jsonb)', 'text'),
+    ('cmdsched.schedule_in(text,jsonb,interval,jsonb,text,text,text,text,text,jsonb)', 'text'),
     ('cmdsched.register_hook(text,regprocedure,integer)', 'void'),
     ('cmdsched.unregister_hook(text,text)', 'boolean'),
     ('cmdsched.enable_hook(text,text)', 'boolean'),
@@ -128,6 +130,9 @@ SELECT is(pg_get_function_result(f::regprocedure), r, 'the result of ' || f)
     ('cmdsched.complete(text,uuid,jsonb)', 'boolean'),
     ('cmdsched.fail(text,uuid,text,interval)', 'boolean'),
     ('cmdsched.extend_lease(text,uuid,interval)', 'boolean'),
+    ('cmdsched.register_policy(text,regprocedure)', 'void'),
+    ('cmdsched.unregister_policy(text)', 'boolean'),
+    ('cmdsched.explain_schedule(text,jsonb,timestamp with time zone,jsonb,text,text,text,text,text,jsonb)', 'TABLE(step integer, rule text, moved_to timestamp with time zone, detail text)'),
     ('cmdsched.upcoming(interval,integer)', 'SETOF record'),
     ('cmdsched.explain_command(text)', 'TABLE(fact text, explanation text)'),
     ('cmdsched.schedule_cron(text,text,text,jsonb,text,jsonb,text,text,text,text,integer,text,interval,timestamp with time zone,timestamp with time zone,bigint)', 'text'),
@@ -186,7 +191,8 @@ SELECT set_eq(format($$SELECT signature FROM functions WHERE NOT has_function_pr
               ARRAY['cmdsched.register_handler(text,regprocedure,text,integer,interval,interval,interval,text,boolean,boolean)',
                     'cmdsched.unregister_handler(text,text)', 'cmdsched.start()', 'cmdsched.stop(interval)', 'cmdsched.adopt()', 'cmdsched.reset_statistics()',
                     'cmdsched.register_hook(text,regprocedure,integer)', 'cmdsched.unregister_hook(text,text)',
-                    'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)', 'cmdsched.create_calendar(text,text)', 'cmdsched.run_sql(jsonb)'],
+                    'cmdsched.enable_hook(text,text)', 'cmdsched.disable_hook(text,text,text)', 'cmdsched.create_calendar(text,text)', 'cmdsched.run_sql(jsonb)',
+                    'cmdsched.register_policy(text,regprocedure)', 'cmdsched.unregister_policy(text)'],
               'only the functions of the administrator are closed');
 SELECT is(count(*), 0::bigint, 'no function runs as its owner') FROM functions WHERE prosecdef;
 SELECT is(count(*), 0::bigint, 'no function claims not to leak') FROM functions WHERE proleakproof;
@@ -265,7 +271,7 @@ SELECT is(string_agg(a.attrelid::regclass || '.' || a.attname, ', '), NULL, 'no 
  WHERE r.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
    AND (t.typname LIKE 'reg%' OR t.oid >= 16384 OR t.typname IN ('aclitem', 'unknown', 'name') AND a.attname <> 'scheduled_by_name');
 SELECT set_eq($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) AS c WHERE extname = 'cmdsched'$$,
-              ARRAY(SELECT 'cmdsched.command_history_' || i FROM generate_series(0, 15) AS i) || ARRAY['cmdsched.history_position', 'cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.hooks', 'cmdsched.recurring', 'cmdsched.calendars', 'cmdsched.calendar_exceptions'], 'pg_dump keeps the rows of the tables');
+              ARRAY(SELECT 'cmdsched.command_history_' || i FROM generate_series(0, 15) AS i) || ARRAY['cmdsched.history_position', 'cmdsched.scheduled_commands', 'cmdsched.handlers', 'cmdsched.hooks', 'cmdsched.recurring', 'cmdsched.calendars', 'cmdsched.calendar_exceptions', 'cmdsched.policies'], 'pg_dump keeps the rows of the tables');
 SELECT is(array_to_string(extcondition, ''), '', 'and all of them') FROM pg_extension WHERE extname = 'cmdsched';
 SELECT is(count(*), 0::bigint, 'no rule and no trigger of ours is in the way')
   FROM relations AS r WHERE r.relkind = 'r' AND (r.relhasrules OR r.relhastriggers);

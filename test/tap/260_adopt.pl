@@ -54,6 +54,15 @@ query($node, <<'SQL', 'shop');
 INSERT INTO cmdsched.command_history (schedule_id, command_type, command_module, outcome, finished_at, scheduled_by, scheduled_by_name, slot)
 SELECT 'history-' || rolname, 'Effect', '', 'failed', now(), oid, rolname, 0 FROM pg_roles WHERE rolname IN ('alice', 'bob')
 SQL
+# Her calendar and her policy, too.
+query($node, <<'SQL', 'shop');
+GRANT EXECUTE ON FUNCTION cmdsched.create_calendar(text, text), cmdsched.register_policy(text, regprocedure) TO alice;
+CREATE SCHEMA AUTHORIZATION alice;
+SET ROLE alice;
+CREATE FUNCTION alice.same_time(timestamptz, jsonb) RETURNS timestamptz LANGUAGE sql AS 'SELECT $1';
+SELECT cmdsched.create_calendar('alice');
+SELECT cmdsched.register_policy('alice', 'alice.same_time(timestamptz, jsonb)');
+SQL
 my $brought = query($node, $all, 'shop');
 $node->command_ok([ 'pg_dump', '-U', 'postgres', '-Fc', '-f', $dump, 'shop' ], 'pg_dump');
 query($node, 'CREATE DATABASE copy TEMPLATE shop');
@@ -131,6 +140,18 @@ runs_nothing($second, 'elsewhere');
 adopt($second, 'elsewhere', 21, 'due-bob held, ');
 is(query($second, "SET ROLE $_; SELECT string_agg(schedule_id, ' ') FROM cmdsched.command_history WHERE schedule_id LIKE 'history-%'", 'elsewhere'), $_ eq 'alice' ? 'history-alice' : '', "what $_ sees of the history that came with it")
   foreach 'alice', 'carol', 'dave';
+foreach my $role ('alice', 'carol', 'dave')
+{
+	my $mine = "SELECT cmdsched.set_opening_hours('alice', 'mon', '9:00-10:00'); SELECT cmdsched.unregister_policy('alice')";
+
+	query($second, "GRANT EXECUTE ON FUNCTION cmdsched.unregister_policy(text) TO $role", 'elsewhere');
+	if ($role eq 'alice')
+	{
+		is(query($second, "BEGIN; SET ROLE alice; $mine; ROLLBACK", 'elsewhere'), "\nt", 'the calendar and the policy that came with it are hers');
+		next;
+	}
+	fails_with($second, "SET ROLE $role; $_", '42501', "not those of $role", 'elsewhere') foreach split /; /, $mine;
+}
 is(query($second, "SELECT last_error->>'sqlstate' FROM cmdsched.get('due-bob')", 'elsewhere'), '42704', 'a command of a role that is missing is held');
 query($second, 'CREATE ROLE bob LOGIN');
 query($second, 'SELECT cmdsched.adopt()', 'elsewhere');
