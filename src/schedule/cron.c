@@ -533,15 +533,16 @@ bool
 cmdsched_cron_next(const CronExpression *cron, Timestamp from, Timestamp *next)
 {
 	int64 seconds = from / USECS_PER_SEC;
-	int64 days;
+	int64 whole_days;
 	int second;
 	int julian;
 
 	if (from % USECS_PER_SEC != 0 && from > 0)
 		seconds++;
-	days = seconds / SECS_PER_DAY - (seconds % SECS_PER_DAY < 0);
-	second = find_second_of_day(cron, (int) (seconds - days * SECS_PER_DAY));
-	julian = (int) days + POSTGRES_EPOCH_JDATE;
+	whole_days = seconds / SECS_PER_DAY - (seconds % SECS_PER_DAY < 0);
+	second =
+		find_second_of_day(cron, (int) (seconds - whole_days * SECS_PER_DAY));
+	julian = (int) whole_days + POSTGRES_EPOCH_JDATE;
 	if (second >= 0)
 	{
 		int day = julian;
