@@ -142,7 +142,7 @@ read_number(FieldParser *parser)
 	int value = 0;
 	int ndigits = 0;
 
-	while (isdigit((unsigned char) parser->at[ndigits]) && ndigits < 4)
+	while (ndigits < 4 && isdigit((unsigned char) parser->at[ndigits]))
 		value = value * 10 + (parser->at[ndigits++] - '0');
 	if (ndigits == 0)
 		return -1;
