@@ -629,14 +629,12 @@ empty_by_count(HistorySlot *slots, int position)
 static bool
 slot_is_full(const HistorySlot *slot, TimestampTz now)
 {
-	int64 share_us =
-		cmdsched_history_retention * (int64) USECS_PER_SEC / N_FULL_SLOTS;
-
 	if (cmdsched_history_max_rows > 0 &&
-		slot->rows > cmdsched_history_max_rows / N_FULL_SLOTS)
+		slot->rows * N_FULL_SLOTS > cmdsched_history_max_rows)
 		return true;
-	return share_us > 0 && slot->oldest != DT_NOEND &&
-		   slot->oldest < now - share_us;
+	return cmdsched_history_retention > 0 && slot->oldest != DT_NOEND &&
+		   slot->oldest < now - cmdsched_history_retention *
+									(int64) USECS_PER_SEC / N_FULL_SLOTS;
 }
 
 /* Go on in an empty slot; where there is none, stay. */
