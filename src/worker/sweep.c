@@ -125,6 +125,27 @@ forget_idle_roles(void)
 	}
 }
 
+/*
+ * The sweep meets a role that was dropped only if it has left commands.
+ * Without, nobody could say any more that nothing of it is due, and executors
+ * would be started for it again and again.
+ */
+static void
+forget_dropped_roles(void)
+{
+	int slot = NO_SLOT;
+
+	while ((slot = cmdsched_role_next(MyDatabaseId, slot)) != NO_SLOT)
+	{
+		Oid role = cmdsched_role_oid(slot);
+
+		if (cmdsched_role_due(slot) != DUE_NEVER &&
+			!cmdsched_staffing_serves(slot) &&
+			!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+			cmdsched_role_forget(slot);
+	}
+}
+
 /* Suspects that are not there, or not due, need not be waited for. */
 void
 cmdsched_sweep_close_cases(TimestampTz now)
@@ -148,6 +169,7 @@ cmdsched_sweep(TimestampTz now)
 	ListCell *cell;
 
 	forget_idle_roles();
+	forget_dropped_roles();
 	cmdsched_sweep_close_cases(now);
 	cmdsched_command_sweep(found_due, &obstructed);
 	foreach(cell, obstructed)

@@ -222,6 +222,20 @@ is(query($node, "SELECT DISTINCT role FROM shop.effects WHERE schedule_id LIKE '
 others_run('beside-hostile');
 
 # ----------------------------------------------------------------------------
+# A role that is dropped after its last command was cancelled
+# ----------------------------------------------------------------------------
+
+query($node, 'SELECT cmdsched.stop()');
+query($node, 'CREATE ROLE heidi LOGIN; GRANT CONNECT ON DATABASE postgres TO heidi');
+schedule_as('heidi', 'of-a-dropped-role', '0');
+query($node, "SELECT cmdsched.cancel('of-a-dropped-role')");
+query($node, 'DROP OWNED BY heidi; DROP ROLE heidi');
+$offset = -s $node->logfile;
+query($node, 'SELECT cmdsched.start()');
+others_run('after-a-dropped-role');
+unlike(log_of($node, $offset), qr/role with OID \d+ does not exist/, 'nothing is started for it any more');
+
+# ----------------------------------------------------------------------------
 # Settings of the database, which the scheduler has too
 # ----------------------------------------------------------------------------
 
