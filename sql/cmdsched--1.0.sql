@@ -124,6 +124,7 @@ CREATE TABLE cmdsched.recurring (
     last_outcome text COLLATE "C",
     skipped bigint NOT NULL,
     last_skipped_at timestamptz,
+    calendar text COLLATE "C",
     CONSTRAINT recurring_pkey PRIMARY KEY (name, scheduled_by),
     CONSTRAINT recurring_cron_or_every_check CHECK (cron IS NOT NULL OR every IS NOT NULL),
     CONSTRAINT recurring_dst_gap_check CHECK (dst_gap IN ('shift', 'skip')),
@@ -162,6 +163,7 @@ COMMENT ON COLUMN cmdsched.recurring.last_run_at IS 'When the last of them began
 COMMENT ON COLUMN cmdsched.recurring.last_outcome IS 'How it ended: succeeded or failed; started where overlap is allow';
 COMMENT ON COLUMN cmdsched.recurring.skipped IS 'Occurrences that were dropped: missed, overlapping, or cancelled';
 COMMENT ON COLUMN cmdsched.recurring.last_skipped_at IS 'When that last happened';
+COMMENT ON COLUMN cmdsched.recurring.calendar IS 'Each runs when this calendar is open, or opens next; NULL: always open';
 
 -- Not in dumps: see src/command/home.c.
 CREATE TABLE cmdsched.home (
@@ -547,11 +549,12 @@ CREATE FUNCTION cmdsched.schedule_cron(
     spread interval DEFAULT '0',
     starts_at timestamptz DEFAULT NULL,
     ends_at timestamptz DEFAULT NULL,
-    max_runs bigint DEFAULT NULL
+    max_runs bigint DEFAULT NULL,
+    calendar text DEFAULT NULL
 ) RETURNS text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_schedule_cron';
-COMMENT ON FUNCTION cmdsched.schedule_cron(text, text, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint) IS 'Has a command run at every instant that a cron expression names in a time zone (NULL: that of the session), as the current user. An interval, as in 30 seconds, is as for cmdsched.schedule_every(). A schedule of this name is replaced. Returns the schedule_id of the next occurrence; NULL while it is paused.';
+COMMENT ON FUNCTION cmdsched.schedule_cron(text, text, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint, text) IS 'Has a command run at every instant that a cron expression names in a time zone (NULL: that of the session), as the current user. An interval, as in 30 seconds, is as for cmdsched.schedule_every(). A schedule of this name is replaced. With a calendar, an occurrence runs when that is open, or opens next. Returns the schedule_id of the next occurrence; NULL while it is paused.';
 
 CREATE FUNCTION cmdsched.schedule_every(
     name text,
@@ -569,11 +572,12 @@ CREATE FUNCTION cmdsched.schedule_every(
     spread interval DEFAULT '0',
     starts_at timestamptz DEFAULT NULL,
     ends_at timestamptz DEFAULT NULL,
-    max_runs bigint DEFAULT NULL
+    max_runs bigint DEFAULT NULL,
+    calendar text DEFAULT NULL
 ) RETURNS text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_schedule_every';
-COMMENT ON FUNCTION cmdsched.schedule_every(text, interval, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint) IS 'As cmdsched.schedule_cron(), each time the interval has passed since starts_at, or since now. Days and months are those of the time zone.';
+COMMENT ON FUNCTION cmdsched.schedule_every(text, interval, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint, text) IS 'As cmdsched.schedule_cron(), each time the interval has passed since starts_at, or since now. Days and months are those of the time zone.';
 
 CREATE FUNCTION cmdsched.alter_recurring(
     name text,
@@ -592,11 +596,12 @@ CREATE FUNCTION cmdsched.alter_recurring(
     spread interval DEFAULT NULL,
     starts_at timestamptz DEFAULT NULL,
     ends_at timestamptz DEFAULT NULL,
-    max_runs bigint DEFAULT NULL
+    max_runs bigint DEFAULT NULL,
+    calendar text DEFAULT NULL
 ) RETURNS boolean
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_alter_recurring';
-COMMENT ON FUNCTION cmdsched.alter_recurring(text, text, interval, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint) IS 'Changes what is given of a recurring schedule; NULL leaves it. Waits for a running occurrence. False: there is no such schedule.';
+COMMENT ON FUNCTION cmdsched.alter_recurring(text, text, interval, text, jsonb, text, jsonb, text, text, text, text, integer, text, interval, timestamptz, timestamptz, bigint, text) IS 'Changes what is given of a recurring schedule; NULL leaves it. Waits for a running occurrence. False: there is no such schedule.';
 
 CREATE FUNCTION cmdsched.pause_recurring(name text) RETURNS boolean
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -619,7 +624,7 @@ CREATE VIEW cmdsched.recurring_schedules WITH (security_invoker = true) AS
            CASE WHEN r.status = 'active' AND c.status = 'held' THEN c.last_error ->> 'message' ELSE r.reason END AS reason,
            c.execute_at AS next_run, c.schedule_id AS next_schedule_id,
            r.last_run_at AS last_run, r.last_outcome, r.runs, r.max_runs, r.skipped, r.last_skipped_at,
-           r.dst_gap, r.dst_overlap, r.catch_up, r.catch_up_limit, r.overlap, r.spread,
+           r.dst_gap, r.dst_overlap, r.catch_up, r.catch_up_limit, r.overlap, r.spread, r.calendar,
            nullif(r.starts_at, '-infinity') AS starts_at, nullif(r.ends_at, 'infinity') AS ends_at,
            r.created_at, r.scheduled_by, r.scheduled_by_name
       FROM cmdsched.recurring AS r
@@ -705,7 +710,7 @@ REVOKE ALL ON FUNCTION cmdsched.create_calendar(text, text) FROM PUBLIC;
 CREATE FUNCTION cmdsched.drop_calendar(name text) RETURNS boolean
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cmdsched_drop_calendar';
-COMMENT ON FUNCTION cmdsched.drop_calendar(text) IS 'Removes a calendar and its exceptions. What was scheduled with it stays as it is. False if there was none.';
+COMMENT ON FUNCTION cmdsched.drop_calendar(text) IS 'Removes a calendar and its exceptions. Commands that were scheduled with it stay as they are; recurring schedules are held after their next occurrence. False if there was none.';
 
 CREATE FUNCTION cmdsched.set_opening_hours(calendar text, weekdays text, hours text) RETURNS void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE

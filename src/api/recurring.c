@@ -21,6 +21,7 @@
 
 #include "api/admission.h"
 #include "api/arguments.h"
+#include "command/calendar_store.h"
 #include "command/clock.h"
 #include "command/command_store.h"
 #include "command/handler_store.h"
@@ -204,6 +205,18 @@ take_policies(FunctionCallInfo fcinfo, int n, RecurringSchedule *schedule)
 	}
 }
 
+/* An empty name takes it away. */
+static void
+take_calendar(FunctionCallInfo fcinfo, int n, RecurringSchedule *schedule)
+{
+	if (PG_ARGISNULL(n))
+		return;
+	schedule->calendar =
+		cmdsched_argument_get_name(fcinfo, n, "calendar", true);
+	if (VARSIZE_ANY_EXHDR(schedule->calendar) == 0)
+		schedule->calendar = NULL;
+}
+
 /* What an argument that is null means for a new schedule. */
 static void
 set_defaults(RecurringSchedule *schedule)
@@ -346,6 +359,7 @@ commands_are_same(const RecurringSchedule *a, const RecurringSchedule *b)
 		   is_same(jsonb_eq, a->command_data, b->command_data) &&
 		   a->has_metadata == b->has_metadata &&
 		   (!a->has_metadata || is_same(jsonb_eq, a->metadata, b->metadata)) &&
+		   is_same_text(a->calendar, b->calendar) &&
 		   is_same(interval_eq,
 				   IntervalPGetDatum(a->spread),
 				   IntervalPGetDatum(b->spread));
@@ -377,6 +391,9 @@ check_schedule(const RecurringSchedule *schedule)
 	(void) cmdsched_admission_check(&command, schedule->key.scheduled_by);
 	if (schedule->every != NULL)
 		check_every(schedule->every);
+	if (schedule->calendar != NULL)
+		(void) cmdsched_calendar_find_open(schedule->calendar,
+										   cmdsched_clock_now());
 	cmdsched_occurrence_check(schedule);
 }
 
@@ -451,6 +468,7 @@ schedule_recurring(FunctionCallInfo fcinfo, const char *times,
 	take_times(fcinfo, 1, &schedule);
 	take_command(fcinfo, 2, &schedule);
 	take_policies(fcinfo, 7, &schedule);
+	take_calendar(fcinfo, 16, &schedule);
 	is_new = !hold_schedule(&schedule.key, &old);
 	if (!is_new)
 	{
@@ -504,6 +522,7 @@ cmdsched_alter_recurring(PG_FUNCTION_ARGS)
 	take_every(fcinfo, 2, &schedule);
 	take_command(fcinfo, 3, &schedule);
 	take_policies(fcinfo, 8, &schedule);
+	take_calendar(fcinfo, 17, &schedule);
 	replace_schedule(&old, &schedule);
 	check_has_occurrence(&schedule);
 	PG_RETURN_BOOL(true);

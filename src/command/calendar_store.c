@@ -229,7 +229,7 @@ load_exception(Calendar *calendar, uint64 row)
 	calendar->nexceptions++;
 }
 
-/* In the current memory context. */
+/* In the current memory context.  NULL where there is none. */
 static Calendar *
 load_calendar(text *name)
 {
@@ -251,8 +251,11 @@ load_calendar(text *name)
 		cmdsched_statement_run(&load_statement, values, NULL, &scope);
 
 	if (nrows == 0)
-		report_missing(name);
-	calendar->zone = find_zone(get_string(0, LOADED_ZONE));
+	{
+		cmdsched_statement_finish(&scope);
+		return NULL;
+	}
+	calendar->zone = pg_tzset(get_string(0, LOADED_ZONE));
 	for (int i = 0; i < 7; i++)
 		cmdsched_calendar_parse_hours(get_string(0, LOADED_MONDAY + i),
 									  &calendar->weekdays[i]);
@@ -282,13 +285,40 @@ report_never_open(text *name)
 					"cmdsched.set_opening_hours()."));
 }
 
+/* Raises an error where there is none that can be asked. */
+static Calendar *
+get_calendar(text *name)
+{
+	Calendar *calendar = load_calendar(name);
+
+	if (calendar == NULL)
+		report_missing(name);
+	if (calendar->zone == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("time zone of calendar \"%s\" is not recognized",
+					   text_to_cstring(name)),
+				errhint("See the view pg_timezone_names."));
+	return calendar;
+}
+
+/* The first open moment; false where there is none. */
+bool
+cmdsched_calendar_try_open(text *name, TimestampTz at, TimestampTz *open_at)
+{
+	Calendar *calendar = load_calendar(name);
+
+	return calendar != NULL && calendar->zone != NULL &&
+		   cmdsched_calendar_next_open(calendar, at, open_at);
+}
+
 /* The first open moment; raises an error where there is none. */
 TimestampTz
 cmdsched_calendar_find_open(text *name, TimestampTz at)
 {
 	TimestampTz open_at;
 
-	if (!cmdsched_calendar_next_open(load_calendar(name), at, &open_at))
+	if (!cmdsched_calendar_next_open(get_calendar(name), at, &open_at))
 		report_never_open(name);
 	return open_at;
 }
@@ -299,7 +329,7 @@ cmdsched_calendar_find_done(text *name, TimestampTz at, int64 amount_us)
 {
 	TimestampTz done_at;
 
-	if (!cmdsched_calendar_add_working_time(load_calendar(name),
+	if (!cmdsched_calendar_add_working_time(get_calendar(name),
 											at,
 											amount_us,
 											&done_at))

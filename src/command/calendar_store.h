@@ -20,6 +20,8 @@ extern void cmdsched_calendar_add_exception(text *name, DateADT first_day,
 extern bool cmdsched_calendar_remove_exception(text *name, DateADT first_day,
 											   DateADT last_day);
 extern TimestampTz cmdsched_calendar_find_open(text *name, TimestampTz at);
+extern bool cmdsched_calendar_try_open(text *name, TimestampTz at,
+									   TimestampTz *open_at);
 extern TimestampTz cmdsched_calendar_find_done(text *name, TimestampTz at,
 											   int64 amount_us);
 extern void cmdsched_calendar_take_from_strangers(void);

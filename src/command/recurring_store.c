@@ -42,8 +42,9 @@
 	"command_type, command_module, command_data, metadata, dst_gap, " \
 	"dst_overlap, catch_up, catch_up_limit, overlap, spread, starts_at, " \
 	"ends_at, max_runs, created_at, status, reason, next_schedule_id, " \
-	"next_at, runs, last_run_at, last_outcome, skipped, last_skipped_at "
-#define NCOLUMNS 29
+	"next_at, runs, last_run_at, last_outcome, skipped, last_skipped_at, " \
+	"calendar "
+#define NCOLUMNS 30
 
 /* Columns of results. */
 #define TID_COLUMN (NCOLUMNS + 1)
@@ -237,6 +238,7 @@ read_row(RecurringSchedule *schedule)
 	schedule->last_outcome = read_text(27);
 	schedule->skipped = read_number(28, 0);
 	schedule->last_skipped_at = read_number(29, NEVER_YET);
+	schedule->calendar = read_text(30);
 }
 
 static bool
@@ -360,6 +362,7 @@ fill_values(Datum *values, char *nulls, const RecurringSchedule *schedule,
 	set_text(values, nulls, 27, schedule->last_outcome);
 	values[27] = Int64GetDatum(schedule->skipped);
 	set_number(values, nulls, 29, schedule->last_skipped_at, NEVER_YET);
+	set_text(values, nulls, 30, schedule->calendar);
 }
 
 #define SET_COLUMNS \
@@ -369,14 +372,14 @@ fill_values(Datum *values, char *nulls, const RecurringSchedule *schedule,
 	"overlap = $15, spread = $16, starts_at = $17, ends_at = $18, " \
 	"max_runs = $19, status = $21, reason = $22, next_schedule_id = $23, " \
 	"next_at = $24, runs = $25, last_run_at = $26, last_outcome = $27, " \
-	"skipped = $28, last_skipped_at = $29 "
+	"skipped = $28, last_skipped_at = $29, calendar = $30 "
 
 #define COLUMN_TYPES \
 	TEXTOID, OIDOID, NAMEOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID, \
 		TEXTOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, \
 		TEXTOID, INTERVALOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, \
 		TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, \
-		TIMESTAMPTZOID, TEXTOID, INT8OID, TIMESTAMPTZOID
+		TIMESTAMPTZOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID
 
 static bool
 run_write(FixedStatement *statement, Datum *values, const char *nulls,
@@ -398,14 +401,14 @@ cmdsched_recurring_write(const RecurringSchedule *schedule)
 {
 	static FixedStatement by_tid = {"UPDATE cmdsched.recurring " SET_COLUMNS
 									"WHERE name = $1 AND scheduled_by = $2 "
-									"AND ctid = $30 RETURNING ctid",
+									"AND ctid = $31 RETURNING ctid",
 									NCOLUMNS + 1,
 									{COLUMN_TYPES, TIDOID}};
 	static FixedStatement by_key =
 		{"INSERT INTO cmdsched.recurring (" COLUMNS ") "
 		 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
 		 "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, "
-		 "$27, $28, $29) ON CONFLICT (name, scheduled_by) DO UPDATE " SET_COLUMNS
+		 "$27, $28, $29, $30) ON CONFLICT (name, scheduled_by) DO UPDATE " SET_COLUMNS
 		 "RETURNING ctid",
 		 NCOLUMNS,
 		 {COLUMN_TYPES}};

@@ -61,6 +61,7 @@ typedef struct RecurringSchedule
 	text *last_outcome;		 /* NULL: see there */
 	int64 skipped;
 	TimestampTz last_skipped_at; /* or NEVER_YET */
+	text *calendar;				 /* NULL = none */
 } RecurringSchedule;
 
 typedef enum RecurringLock

@@ -14,7 +14,7 @@
 
 #include "command/extension.h"
 
-#define MAX_STATEMENT_ARGS 30
+#define MAX_STATEMENT_ARGS 31
 
 /* To be static: it is prepared at its first use. */
 typedef struct FixedStatement

@@ -26,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "command/calendar_store.h"
 #include "command/clock.h"
 #include "command/command_store.h"
 #include "command/handler_store.h"
@@ -151,9 +152,33 @@ cmdsched_occurrence_stop(RecurringSchedule *schedule, const char *status,
 	schedule->next_at = NEVER_YET;
 }
 
+/* In a worker nobody else would hear of it. */
+static void
+hold_schedule(RecurringSchedule *schedule, const char *problem)
+{
+	cmdsched_occurrence_stop(schedule, "held", cstring_to_text(problem));
+	ereport(LOG,
+			errmsg("recurring schedule \"%s\" is held",
+				   text_to_cstring(schedule->key.name)),
+			errhint("See cmdsched.recurring_schedules."));
+}
+
+/* When the occurrence is to run; false where its calendar does not open. */
+static bool
+find_time(const RecurringSchedule *schedule, TimestampTz at,
+		  TimestampTz *execute_at)
+{
+	*execute_at = at + spread_us(schedule);
+	return schedule->calendar == NULL ||
+		   cmdsched_calendar_try_open(schedule->calendar,
+									  *execute_at,
+									  execute_at);
+}
+
 /* False where a command with its schedule_id is there already. */
 static bool
-insert_command(RecurringSchedule *schedule, TimestampTz at, TimestampTz now)
+insert_command(RecurringSchedule *schedule, TimestampTz at,
+			   TimestampTz execute_at, TimestampTz now)
 {
 	Command command = {
 		.schedule_id = cmdsched_occurrence_id_make(schedule->key.name, at),
@@ -162,7 +187,7 @@ insert_command(RecurringSchedule *schedule, TimestampTz at, TimestampTz now)
 		.command_data = schedule->command_data,
 		.metadata = schedule->metadata,
 		.has_metadata = schedule->has_metadata,
-		.execute_at = at + spread_us(schedule),
+		.execute_at = execute_at,
 		.scheduled_by = schedule->key.scheduled_by,
 		.scheduled_by_name = schedule->scheduled_by_name,
 		.recurring = schedule->key.name,
@@ -188,14 +213,22 @@ static void
 insert_at_or_after(RecurringSchedule *schedule, const SuccessionRules *rules,
 				   TimestampTz at, TimestampTz now)
 {
-	while (!insert_command(schedule, at, now))
+	TimestampTz execute_at;
+
+	do
 	{
-		if (!cmdsched_succession_first(rules, at, &at))
+		if (!find_time(schedule, at, &execute_at))
 		{
-			cmdsched_occurrence_stop(schedule, "finished", NULL);
+			hold_schedule(schedule,
+						  psprintf("calendar \"%s\" does not exist, or does "
+								   "not open any more",
+								   text_to_cstring(schedule->calendar)));
 			return;
 		}
-	}
+		if (insert_command(schedule, at, execute_at, now))
+			return;
+	} while (cmdsched_succession_first(rules, at, &at));
+	cmdsched_occurrence_stop(schedule, "finished", NULL);
 }
 
 /* Begin or go on with a schedule: with its first occurrence after a moment. */
@@ -327,13 +360,7 @@ advance(RecurringSchedule *schedule, bool retried, OccurrenceEnd end,
 					   &successor);
 	count_end(schedule, end, successor.nskipped, now);
 	if (problem != NULL)
-	{
-		cmdsched_occurrence_stop(schedule, "held", cstring_to_text(problem));
-		ereport(LOG,
-				errmsg("recurring schedule \"%s\" is held",
-					   text_to_cstring(schedule->key.name)),
-				errhint("See cmdsched.recurring_schedules."));
-	}
+		hold_schedule(schedule, problem);
 	else if (successor.exists && schedule->runs < schedule->max_runs)
 		insert_at_or_after(schedule, &rules, successor.at, now);
 	else

@@ -347,6 +347,76 @@ SELECT * FROM pg_temp.ran();
 ROLLBACK;
 
 -- -------------------------------------------------------------------------
+-- With a business calendar
+-- -------------------------------------------------------------------------
+
+SELECT cmdsched.create_calendar('r office', 'UTC');
+SELECT cmdsched.set_opening_hours('r office', 'mon-fri', '9:00-18:00');
+SELECT cmdsched.add_exception('r office', '2040-01-09');
+
+-- From Friday on: what falls into the weekend runs when it opens, on Tuesday,
+-- since Monday is a holiday.  What comes due while it waits is skipped, or
+-- queued, as overlap says.
+BEGIN;
+SELECT cmdsched.set_clock('2040-01-06 12:00');
+SELECT cmdsched.schedule_cron('skip', '0 20 * * *', 'Do', calendar => 'r office');
+SELECT cmdsched.schedule_cron('queue', '0 20 * * *', 'Do', calendar => 'r office', overlap => 'queue');
+SELECT cmdsched.schedule_cron('allow', '0 20 * * *', 'Do', calendar => 'r office', overlap => 'allow');
+SELECT cmdsched.schedule_every('open', '1 day', 'Do', starts_at => '2040-01-06 17:30', calendar => 'r office');
+SELECT name, next_schedule_id, next_run, calendar FROM cmdsched.recurring_schedules ORDER BY name;
+SELECT cmdsched.advance_clock('5 days');
+SELECT split_part(id, '@', 1) AS name, id, at FROM pg_temp.ran() ORDER BY 1, at, id;
+SELECT name, next_schedule_id, next_run, runs, skipped FROM cmdsched.recurring_schedules ORDER BY name;
+ROLLBACK;
+
+-- After days without a worker, on a day on which it is closed.
+BEGIN;
+SELECT cmdsched.set_clock('2040-01-04 12:00');
+SELECT cmdsched.schedule_cron('late', '0 10 * * *', 'Do', calendar => 'r office');
+SELECT cmdsched.set_clock('2040-01-07 12:00');
+SELECT cmdsched.run_once();
+SELECT * FROM pg_temp.state('late');
+SELECT cmdsched.advance_clock('4 days');
+SELECT * FROM pg_temp.ran();
+SELECT * FROM pg_temp.state('late');
+ROLLBACK;
+
+-- It can be given later, changed and taken away; a spread ends in open hours.
+BEGIN;
+SELECT cmdsched.set_clock('2040-01-07 12:00');
+SELECT cmdsched.schedule_cron('changed', '0 10 * * *', 'Do');
+SELECT next_schedule_id, next_run FROM pg_temp.state('changed');
+SELECT cmdsched.alter_recurring('changed', calendar => 'r office');
+SELECT next_schedule_id, next_run FROM pg_temp.state('changed');
+SELECT cmdsched.alter_recurring('changed', spread => '24 hours');
+SELECT next_schedule_id, cmdsched.next_open('r office', next_run) = next_run AS open FROM pg_temp.state('changed');
+SELECT cmdsched.alter_recurring('changed', spread => '0', calendar => '');
+SELECT next_schedule_id, next_run FROM pg_temp.state('changed');
+ROLLBACK;
+
+-- A calendar that is not there any more, or does not open, holds the schedule.
+BEGIN;
+SELECT cmdsched.set_clock('2040-01-04 12:00');
+SELECT cmdsched.schedule_cron('held', '0 10 * * *', 'Do', calendar => 'r office');
+SELECT cmdsched.set_opening_hours('r office', 'mon-sun', 'closed');
+SELECT cmdsched.advance_clock('2 days');
+SELECT * FROM pg_temp.ran();
+SELECT status, reason, next_run, runs FROM cmdsched.recurring_schedules;
+SAVEPOINT closed;
+SELECT cmdsched.resume_recurring('held');
+ROLLBACK TO closed;
+SELECT cmdsched.set_opening_hours('r office', 'mon-fri', '9:00-18:00');
+SELECT cmdsched.resume_recurring('held');
+SELECT status, reason, next_run FROM cmdsched.recurring_schedules;
+SELECT cmdsched.drop_calendar('r office');
+SELECT cmdsched.advance_clock('5 days');
+SELECT * FROM pg_temp.ran();
+SELECT status, reason FROM cmdsched.recurring_schedules;
+ROLLBACK;
+SELECT * FROM pg_temp.error_of($$SELECT cmdsched.schedule_cron('x', '* * * * *', 'Do', calendar => 'r none')$$);
+SELECT cmdsched.drop_calendar('r office');
+
+-- -------------------------------------------------------------------------
 -- What is refused
 -- -------------------------------------------------------------------------
 
