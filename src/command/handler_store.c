@@ -461,17 +461,11 @@ cmdsched_handler_refresh(void)
 void
 cmdsched_handler_check_function(Oid function)
 {
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc proc;
+	HeapTuple tuple =
+		cmdsched_function_get(function, "shop.cancel_order(jsonb)");
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
 	HandlerForm form;
 
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_FUNCTION),
-				errmsg("function with OID %u does not exist", function),
-				errhint("Name it by its signature, as in "
-						"'shop.cancel_order(jsonb)'."));
-	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	if (!cmdsched_function_is_plain(proc))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),

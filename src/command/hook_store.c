@@ -529,16 +529,10 @@ cmdsched_hook_save_counts(void)
 void
 cmdsched_hook_check_function(Oid function)
 {
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc proc;
+	HeapTuple tuple =
+		cmdsched_function_get(function, "shop.audit(text, jsonb)");
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
 
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_FUNCTION),
-				errmsg("function with OID %u does not exist", function),
-				errhint("Name it by its signature, as in "
-						"'shop.audit(text, jsonb)'."));
-	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	if (!can_be_hook(proc))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -56,16 +56,10 @@ signature_fits(Form_pg_proc proc)
 void
 cmdsched_policy_check_function(Oid function)
 {
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc proc;
+	HeapTuple tuple =
+		cmdsched_function_get(function, "shop.next_tour(timestamptz, jsonb)");
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
 
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_FUNCTION),
-				errmsg("function with OID %u does not exist", function),
-				errhint("Name it by its signature, as in "
-						"'shop.next_tour(timestamptz, jsonb)'."));
-	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	if (!can_be_policy(proc))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -43,6 +43,20 @@ cmdsched_function_resolve(text *signature)
 	return fcinfo->isnull ? InvalidOid : DatumGetObjectId(result);
 }
 
+/* For a registration.  The example is a signature as it should be given. */
+HeapTuple
+cmdsched_function_get(Oid function, const char *example)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_FUNCTION),
+				errmsg("function with OID %u does not exist", function),
+				errhint("Name it by its signature, as in '%s'.", example));
+	return tuple;
+}
+
 /* As in 'shop.cancel_order(jsonb)', whatever the search path. */
 char *
 cmdsched_function_signature(Oid function)

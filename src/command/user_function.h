@@ -23,6 +23,7 @@ typedef struct FunctionProblem
 } FunctionProblem;
 
 extern Oid cmdsched_function_resolve(text *signature);
+extern HeapTuple cmdsched_function_get(Oid function, const char *example);
 extern char *cmdsched_function_signature(Oid function);
 extern bool cmdsched_function_is_plain(Form_pg_proc proc);
 extern void cmdsched_function_find_problem(const char *kind, Form_pg_proc proc,
